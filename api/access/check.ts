@@ -1,0 +1,30 @@
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { decide } from '../contract/decide.ts'
+import { CALLS, SEALED, seal } from '../contract/envelope.ts'
+import { Ask, DEADLINE_MS } from '../contract/scan.ts'
+import type { AppEnv } from '../platform.ts'
+import { gatherFacts } from './facts.ts'
+import { confirm, unseal } from './keys.ts'
+import { record } from './record.ts'
+
+const { ask, answer } = CALLS.check
+
+/** May this card pass this reader? Sealed question in, sealed answer out; on record before it is answered. */
+export const check = new Hono<AppEnv>().post('/access-check', async (c) => {
+  const { db, now } = c.env
+  const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
+  const { scan } = v.parse(Ask, message)
+
+  const { facts, openMs, generation } = await gatherFacts(db, scan.readerId, scan.card, bridge.id)
+  confirm(c.env, bridge, generation)
+  const at = now()
+  const late = at.getTime() - Date.parse(scan.at) > DEADLINE_MS
+  const reason = decide({ ...facts, late }, at)
+  const [card, second] = facts.cards
+  const whose = second ? undefined : card
+  const verdict = { reason, receivedAt: at, bridgeId: bridge.id, openMs, cardId: whose?.id, personId: whose?.person.id }
+  const decision = await record(db, scan, verdict)
+
+  return c.body(await seal(decision, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
+})

@@ -1,0 +1,86 @@
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { cors } from 'hono/cors'
+import { secureHeaders } from 'hono/secure-headers'
+import { check } from './access/check.ts'
+import { site } from './access/site.ts'
+import { isMigrated } from './db/ready.ts'
+import { docs } from './docs.ts'
+import { onError, problem, refuse } from './errors.ts'
+import { changesByAdministrators, signedIn } from './login/guard.ts'
+import { login } from './login/login.ts'
+import { accounts } from './manage/accounts.ts'
+import { bridges } from './manage/bridges.ts'
+import { cards } from './manage/cards.ts'
+import { events } from './manage/events.ts'
+import { explain } from './manage/explain.ts'
+import { groups } from './manage/groups.ts'
+import { me } from './manage/me.ts'
+import { people } from './manage/people.ts'
+import { readers } from './manage/readers.ts'
+import { rules } from './manage/rules.ts'
+import { schedules } from './manage/schedules.ts'
+import type { AppEnv } from './platform.ts'
+import { oneLine } from './request-log.ts'
+import { jsonOnly } from './validate.ts'
+
+const smallBodies = (maxSize: number) =>
+  bodyLimit({ maxSize, onError: () => refuse(413, `The body is larger than ${maxSize / 1024} KiB.`) })
+
+/** A bridge asks; the seal says which one. */
+const internal = new Hono<AppEnv>()
+  .use(smallBodies(16 * 1024))
+  .route('/', check)
+  .route('/', site)
+
+/** What an account may read, and an administrator change. */
+const management = new Hono<AppEnv>()
+  .use(signedIn)
+  .route('/me', me)
+  .use(changesByAdministrators)
+  .route('/people', people)
+  .route('/cards', cards)
+  .route('/groups', groups)
+  .route('/schedules', schedules)
+  .route('/readers', readers)
+  .route('/rules', rules)
+  .route('/bridges', bridges)
+  .route('/accounts', accounts)
+  .route('/events', events)
+  .route('/explain', explain)
+
+/** The floor plan: every path the API answers, and who may walk in. */
+const api = new Hono<AppEnv>()
+  .use(oneLine)
+  .get('/health', (c) => c.json({ ok: true }))
+  .get('/ready', async (c) =>
+    (await isMigrated(c.env.db))
+      ? c.json({ ok: true })
+      : problem(c, 503, 'The database is behind: run npm run migrate.'),
+  )
+  .route('/internal', internal)
+  .use('/api/*', smallBodies(256 * 1024), jsonOnly)
+  .route('/api/v1', login)
+  .route('/api/v1', management)
+
+export const app = new Hono<AppEnv>()
+  .use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    }),
+  )
+  .use('/api/*', async (c, next) => {
+    c.header('cache-control', 'no-store')
+    return cors({ origin: c.env.config.CORS_ORIGINS, maxAge: 600 })(c, next)
+  })
+  .route('/', api)
+  .route('/', docs(api))
+  .notFound((c) => problem(c, 404, 'There is nothing at this address. /docs lists what there is.'))
+  .onError(onError)

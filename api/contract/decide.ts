@@ -1,0 +1,63 @@
+import type { Reason } from './scan.ts'
+import { insideAny, type WallClock, type Window, wallClock } from './window.ts'
+
+/** From `from` inclusive to `until` exclusive; null is open-ended. */
+export type Validity = { validFrom: Date | null; validUntil: Date | null }
+
+export type CardFacts = Validity & {
+  id: string
+  status: 'active' | 'blocked' | 'lost' | 'returned'
+  person: Validity & { id: string; active: boolean; exemptFromLockdown?: boolean }
+}
+
+/** A rule of one of the person's groups for this reader; without a schedule (`windows` null) it means always. */
+export type RuleFacts = { id: string; groupId: string; scheduleId: string | null; windows: readonly Window[] | null }
+
+/** Everything the decision may look at. Where the facts come from (Postgres, a snapshot) makes no difference to it. */
+export type Facts = {
+  /** The scan was older than the deadline when it reached the decision. */
+  late: boolean
+  reader: { enabled: boolean; timezone: string; lockdown?: boolean } | undefined
+  /** The cards whose number, in the reader's view, equals the scanned text. Two are enough to know that it is ambiguous. */
+  cards: readonly CardFacts[]
+  rules: readonly RuleFacts[]
+}
+
+/** Why: the reason, and for each rule whether it lets the person pass at that instant. */
+export type Explanation = { reason: Reason; clock: WallClock | undefined; rules: (RuleFacts & { open: boolean })[] }
+
+/** May this card open this reader at this instant? Pure: no clock, no database. */
+export const decide = (facts: Facts, at: Date): Reason => explain(facts, at).reason
+
+/** The decision with its trace. `decide` is this and nothing else, so an explanation can never differ from a decision. */
+export const explain = (facts: Facts, at: Date): Explanation => {
+  const clock = facts.reader && wallClock(at, facts.reader.timezone)
+  const rules = facts.rules.map((rule) => ({
+    ...rule,
+    open: clock !== undefined && (rule.windows === null || insideAny(rule.windows, clock)),
+  }))
+  return { reason: judge(facts, at, rules), clock, rules }
+}
+
+/** The order is the contract: the first reason to refuse wins, and only the last line opens. */
+const judge = ({ late, reader, cards }: Facts, at: Date, rules: readonly { open: boolean }[]): Reason => {
+  const [card, second] = cards
+  if (late) return 'late'
+  if (!reader) return 'unknown_reader'
+  if (!reader.enabled) return 'reader_disabled'
+  if (reader.lockdown && !(card && !second && card.person.exemptFromLockdown)) return 'lockdown'
+  if (!card) return 'unknown_card'
+  if (second) return 'ambiguous_card'
+  if (card.status !== 'active') return `card_${card.status}`
+  if (isBefore(card, at)) return 'card_not_yet_valid'
+  if (isAfter(card, at)) return 'card_expired'
+  if (!card.person.active) return 'person_inactive'
+  if (isBefore(card.person, at)) return 'person_not_yet_valid'
+  if (isAfter(card.person, at)) return 'person_expired'
+  if (rules.length === 0) return 'no_rule'
+  if (!rules.some((rule) => rule.open)) return 'outside_schedule'
+  return 'granted'
+}
+
+const isBefore = ({ validFrom }: Validity, at: Date) => validFrom !== null && at < validFrom
+const isAfter = ({ validUntil }: Validity, at: Date) => validUntil !== null && at >= validUntil

@@ -1,0 +1,77 @@
+import * as v from 'valibot'
+
+/** A scan older than this when it reaches the decision is `late`; a bridge waits no longer for an answer. Milliseconds. */
+export const DEADLINE_MS = 2_000
+
+/** The same card again at the same reader within this time is the same scan. Milliseconds. */
+export const HOLD_MS = 3_000
+
+/**
+ * How long an answer may open the door after the API received the scan. As long as the hold time, so that a reader
+ * which repeats a held card is still answered, and no longer. Milliseconds.
+ */
+export const ANSWER_LIFE_MS = HOLD_MS
+
+/** Every way a scan can end, in the order in which `decide` asks. Public words: add, never rename. */
+export const REASONS = [
+  'late',
+  'unknown_reader',
+  'reader_disabled',
+  'lockdown',
+  'unknown_card',
+  'ambiguous_card',
+  'card_blocked',
+  'card_lost',
+  'card_returned',
+  'card_not_yet_valid',
+  'card_expired',
+  'person_inactive',
+  'person_not_yet_valid',
+  'person_expired',
+  'no_rule',
+  'outside_schedule',
+  'granted',
+  'unavailable',
+] as const
+export const Reason = v.picklist(REASONS)
+export type Reason = v.InferOutput<typeof Reason>
+
+export const DECISIONS = ['granted', 'denied'] as const
+export const Decision = v.picklist(DECISIONS)
+export type Decision = v.InferOutput<typeof Decision>
+
+/** Only one reason opens a door. */
+export const decisionOf = (reason: Reason): Decision => (reason === 'granted' ? 'granted' : 'denied')
+
+/** Text that Postgres can store and a log can show: no control characters, no lone surrogates. */
+export const isPlainText = (text: string): boolean => !/\p{Cc}|\p{Cs}/u.test(text)
+
+/** What a reader published as a card: short, printable, not empty. Whether it is a card is the reader's view to say. */
+export const CardText = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(128), v.check(isPlainText, 'not text'))
+
+const instant = v.pipe(v.string(), v.isoTimestamp())
+
+/**
+ * What a bridge asks. `id` is minted once per scan, so asking twice is harmless; `at` is when the scan arrived, on the
+ * API's clock (RFC 3339). `pin` is what was typed, if anything; it is never recorded.
+ */
+export const Scan = v.strictObject({
+  id: v.pipe(v.string(), v.uuid(), v.toLowerCase()),
+  readerId: v.pipe(v.string(), v.uuid(), v.toLowerCase()),
+  card: CardText,
+  at: instant,
+  pin: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/))),
+})
+export type Scan = v.InferOutput<typeof Scan>
+
+export const Ask = v.strictObject({ scan: Scan })
+
+/** What the API answers. Nothing that opens may be published after `expiresAt`; `openMs` is the pulse in milliseconds. */
+export const Answer = v.strictObject({
+  scan: v.pipe(v.string(), v.uuid()),
+  decision: Decision,
+  reason: Reason,
+  openMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  expiresAt: instant,
+})
+export type Answer = v.InferOutput<typeof Answer>

@@ -1,0 +1,30 @@
+import * as v from 'valibot'
+import { CARD_VIEWS } from './card-views.ts'
+
+export const PROFILES = ['plain'] as const
+
+/** A reader as a bridge needs to know it. Topics are literal; times are milliseconds. */
+export const SiteReader = v.strictObject({
+  id: v.pipe(v.string(), v.uuid()),
+  name: v.string(),
+  profile: v.picklist(PROFILES),
+  topic: v.string(),
+  replyTopic: v.nullable(v.string()),
+  cardView: v.picklist(CARD_VIEWS),
+  holdMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+})
+export type SiteReader = v.InferOutput<typeof SiteReader>
+
+/** A bridge asks with the version it has, if any. */
+export const SiteAsk = v.strictObject({ version: v.optional(v.pipe(v.string(), v.maxLength(64))) })
+
+/**
+ * The answer: the version in force and, unless the bridge has it already, every reader. `now` is the API's clock, on
+ * which a bridge dates its scans: so a bridge whose own clock is wrong neither opens late nor refuses everything.
+ */
+export const SiteAnswer = v.strictObject({
+  version: v.string(),
+  now: v.pipe(v.string(), v.isoTimestamp()),
+  readers: v.optional(v.array(SiteReader)),
+})
+export type SiteAnswer = v.InferOutput<typeof SiteAnswer>

@@ -1,0 +1,34 @@
+import postgres from 'postgres'
+
+/**
+ * The one pool of a Node process. Milliseconds and seconds as each option wants them: a connection is tried for 5 s and
+ * again at once, a statement may take 5 s, a transaction may idle for 10 s.
+ */
+export const connect = (where: { url: string } | { socket: string }, max = 10): postgres.Sql => {
+  const options: postgres.Options<Record<string, never>> = {
+    max,
+    connect_timeout: 5,
+    backoff: () => 0.25,
+    fetch_types: false,
+    onnotice: () => {},
+    connection: {
+      application_name: 'lintel',
+      statement_timeout: 5_000,
+      lock_timeout: 3_000,
+      idle_in_transaction_session_timeout: 10_000,
+    },
+  }
+  return 'url' in where
+    ? postgres(where.url, options)
+    : postgres({ ...options, path: where.socket, database: 'postgres', username: 'postgres' })
+}
+
+/** Is this database on this machine? Then its secrets may be made up; a database elsewhere is somebody's production. */
+export const isLocal = (url: string): boolean => {
+  try {
+    const { hostname } = new URL(url)
+    return hostname === '' || hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * What it means to a person when the database refuses a row: the field at fault and a sentence, and for a foreign key
+ * also the sentence for the other direction, when what is deleted is still in use. A test keeps this complete.
+ */
+type Sentence = { path: string; detail: string; inUse?: string }
+
+export const sentences: Record<string, Sentence> = {
+  people_employee_number: { path: 'employeeNumber', detail: 'This employee number belongs to another person.' },
+  people_validity: { path: 'validUntil', detail: 'must be after validFrom' },
+  cards_number: { path: 'number', detail: 'This card number is already in use.' },
+  cards_validity: { path: 'validUntil', detail: 'must be after validFrom' },
+  cards_canonical: { path: 'number', detail: 'not a card number of this form' },
+  cards_person_id_people_id_fk: {
+    path: 'personId',
+    detail: 'no such person',
+    inUse: 'This person still has cards. Delete them or give them to somebody else first.',
+  },
+  readers_topic: { path: 'topic', detail: 'Another reader already listens on this topic.' },
+  readers_no_echo: { path: 'replyTopic', detail: 'must not be the topic of the scans' },
+  rules_group_id_groups_id_fk: {
+    path: 'groupId',
+    detail: 'no such group',
+    inUse: 'Rules still name this group. Delete or change them first.',
+  },
+  rules_schedule_id_schedules_id_fk: {
+    path: 'scheduleId',
+    detail: 'no such schedule',
+    inUse: 'Rules still name this schedule. Delete or change them first.',
+  },
+  rule_readers_reader_id_readers_id_fk: {
+    path: 'readerIds',
+    detail: 'no such reader',
+    inUse: 'Rules still name this reader. Delete or change them first.',
+  },
+  accounts_email: { path: 'email', detail: 'Another account has this e-mail address.' },
+  accounts_person_id_people_id_fk: {
+    path: 'personId',
+    detail: 'no such person',
+    inUse: 'An account still belongs to this person. Delete or change it first.',
+  },
+  group_people_group_id_groups_id_fk: { path: 'id', detail: 'no such group' },
+  group_people_person_id_people_id_fk: { path: 'personId', detail: 'no such person' },
+}

@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url'
+import { migrate as migrateWith } from 'drizzle-orm/postgres-js/migrator'
+import { database } from '../platform.ts'
+import { connect } from './connect.ts'
+
+const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
+
+/** A number of our own choosing: whoever holds this advisory lock migrates, everybody else waits. */
+const LOCK = 0x6c696e74
+
+/** Bring a database up to date, on a connection of its own that no statement timeout interrupts. */
+export const migrate = async (where: Parameters<typeof connect>[0]): Promise<void> => {
+  const sql = connect(where, 1)
+  try {
+    await sql`set statement_timeout = 0`
+    await sql`set lock_timeout = 0`
+    await sql`select pg_advisory_lock(${LOCK})`
+    await migrateWith(database(sql), { migrationsFolder })
+    await sql`select pg_advisory_unlock(${LOCK})`
+  } finally {
+    await sql.end({ timeout: 5 })
+  }
+}

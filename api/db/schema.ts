@@ -1,0 +1,244 @@
+import { sql } from 'drizzle-orm'
+import {
+  type AnyPgColumn,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import { v7 } from 'uuid'
+import { CARD_VIEWS, FORMS } from '../contract/card-views.ts'
+import { DECISIONS, REASONS } from '../contract/scan.ts'
+import { PROFILES } from '../contract/site.ts'
+import type { Window } from '../contract/window.ts'
+
+// Every table on one page. Column names are these keys in snake_case (drizzle's `casing`).
+
+export const STATUSES = ['active', 'blocked', 'lost', 'returned'] as const
+export const DIRECTIONS = ['in', 'out', 'none'] as const
+export const ROLES = ['owner', 'admin', 'operator', 'auditor', 'member'] as const
+export const SOURCES = ['online', 'offline'] as const
+
+/** Time-ordered (RFC 9562, version 7): new rows land at the end of every index. */
+const id = () => uuid().primaryKey().$defaultFn(v7)
+const instant = () => timestamp({ withTimezone: true, mode: 'date' })
+const oneOf = (name: string, column: AnyPgColumn, words: readonly string[]) =>
+  check(name, sql`${column} in (${sql.raw(words.map((word) => `'${word}'`).join(', '))})`)
+
+export const people = pgTable(
+  'people',
+  {
+    id: id(),
+    name: text().notNull(),
+    email: text(),
+    employeeNumber: text().unique('people_employee_number'),
+    active: boolean().notNull().default(true),
+    validFrom: instant(),
+    validUntil: instant(),
+  },
+  (t) => [index('people_name').on(t.name, t.id), check('people_validity', sql`${t.validUntil} > ${t.validFrom}`)],
+)
+
+export const cards = pgTable(
+  'cards',
+  {
+    id: id(),
+    personId: uuid()
+      .notNull()
+      .references(() => people.id),
+    number: text().notNull(),
+    form: text({ enum: FORMS }).notNull().default('hex'),
+    label: text(),
+    status: text({ enum: STATUSES }).notNull().default('active'),
+    validFrom: instant(),
+    validUntil: instant(),
+  },
+  (t) => [
+    unique('cards_number').on(t.number, t.form),
+    index('cards_person').on(t.personId),
+    oneOf('cards_status', t.status, STATUSES),
+    check(
+      'cards_canonical',
+      sql`(${t.form} = 'hex' and ${t.number} ~ '^([0-9A-F]{2}){1,32}$') or (${t.form} = 'decimal' and ${t.number} ~ '^[1-9][0-9]{0,77}$')`,
+    ),
+    check('cards_validity', sql`${t.validUntil} > ${t.validFrom}`),
+  ],
+)
+
+/** Under which key a card is found in each view; written with the card, so that a look-up is one probe of this index. */
+export const cardKeys = pgTable(
+  'card_keys',
+  {
+    view: text({ enum: CARD_VIEWS }).notNull(),
+    key: text().notNull(),
+    cardId: uuid()
+      .notNull()
+      .references(() => cards.id, { onDelete: 'cascade' }),
+  },
+  (t) => [
+    primaryKey({ columns: [t.view, t.key, t.cardId] }),
+    index('card_keys_card').on(t.cardId),
+    oneOf('card_keys_view', t.view, CARD_VIEWS),
+  ],
+)
+
+export const groups = pgTable('groups', { id: id(), name: text().notNull() }, (t) => [
+  index('groups_name').on(t.name, t.id),
+])
+
+export const groupPeople = pgTable(
+  'group_people',
+  {
+    groupId: uuid()
+      .notNull()
+      .references(() => groups.id, { onDelete: 'cascade' }),
+    personId: uuid()
+      .notNull()
+      .references(() => people.id, { onDelete: 'cascade' }),
+  },
+  (t) => [primaryKey({ columns: [t.personId, t.groupId] }), index('group_people_group').on(t.groupId, t.personId)],
+)
+
+export const schedules = pgTable(
+  'schedules',
+  { id: id(), name: text().notNull(), windows: jsonb().$type<Window[]>().notNull() },
+  (t) => [
+    index('schedules_name').on(t.name, t.id),
+    check('schedules_windows', sql`jsonb_typeof(${t.windows}) = 'array'`),
+  ],
+)
+
+export const readers = pgTable(
+  'readers',
+  {
+    id: id(),
+    name: text().notNull(),
+    profile: text({ enum: PROFILES }).notNull(),
+    topic: text().notNull().unique('readers_topic'),
+    replyTopic: text(),
+    cardView: text({ enum: CARD_VIEWS }).notNull(),
+    timezone: text().notNull(),
+    direction: text({ enum: DIRECTIONS }).notNull().default('none'),
+    enabled: boolean().notNull().default(true),
+    openMs: integer().notNull(),
+  },
+  (t) => [
+    index('readers_name').on(t.name, t.id),
+    index('readers_reply_topic').on(t.replyTopic),
+    oneOf('readers_profile', t.profile, PROFILES),
+    oneOf('readers_card_view', t.cardView, CARD_VIEWS),
+    oneOf('readers_direction', t.direction, DIRECTIONS),
+    check('readers_open_ms', sql`${t.openMs} between 0 and 600000`),
+    check('readers_no_echo', sql`${t.replyTopic} <> ${t.topic}`),
+  ],
+)
+
+/** "This group may pass these readers during this schedule"; no schedule means always. */
+export const rules = pgTable(
+  'rules',
+  {
+    id: id(),
+    groupId: uuid()
+      .notNull()
+      .references(() => groups.id),
+    scheduleId: uuid().references(() => schedules.id),
+  },
+  (t) => [index('rules_group').on(t.groupId), index('rules_schedule').on(t.scheduleId)],
+)
+
+export const ruleReaders = pgTable(
+  'rule_readers',
+  {
+    ruleId: uuid()
+      .notNull()
+      .references(() => rules.id, { onDelete: 'cascade' }),
+    readerId: uuid()
+      .notNull()
+      .references(() => readers.id),
+  },
+  (t) => [primaryKey({ columns: [t.ruleId, t.readerId] }), index('rule_readers_reader').on(t.readerId)],
+)
+
+/** A bridge's key is derived from APP_KEY, its id and its generation; no key is stored. */
+export const bridges = pgTable('bridges', {
+  id: id(),
+  name: text().notNull(),
+  generation: integer().notNull().default(1),
+  lastSeenAt: instant(),
+})
+
+/**
+ * The record. No foreign keys: it must outlive the rows it speaks of. `at` is when the scan arrived at the bridge,
+ * `receivedAt` when the API decided. `openMs` is kept because a repeated scan gets the first answer, whole.
+ */
+export const events = pgTable(
+  'events',
+  {
+    id: uuid().primaryKey(),
+    at: instant().notNull(),
+    receivedAt: instant().notNull(),
+    readerId: uuid(),
+    cardNumber: text().notNull(),
+    cardId: uuid(),
+    personId: uuid(),
+    decision: text({ enum: DECISIONS }).notNull(),
+    reason: text({ enum: REASONS }).notNull(),
+    source: text({ enum: SOURCES }).notNull(),
+    bridgeId: uuid().notNull(),
+    openMs: integer().notNull(),
+  },
+  (t) => [
+    index('events_at').on(t.at, t.id),
+    index('events_reader').on(t.readerId, t.at, t.id),
+    index('events_person').on(t.personId, t.at, t.id),
+    index('events_reason').on(t.reason, t.at, t.id),
+    oneOf('events_reason', t.reason, REASONS),
+    oneOf('events_source', t.source, SOURCES),
+    check('events_decision', sql`${t.decision} = case ${t.reason} when 'granted' then 'granted' else 'denied' end`),
+  ],
+)
+
+export const accounts = pgTable(
+  'accounts',
+  {
+    id: id(),
+    email: text().notNull().unique('accounts_email'),
+    name: text(),
+    role: text({ enum: ROLES }).notNull(),
+    personId: uuid().references(() => people.id),
+    disabled: boolean().notNull().default(false),
+    totp: boolean().notNull().default(false),
+    passwordHash: text().notNull(),
+  },
+  (t) => [
+    oneOf('accounts_role', t.role, ROLES),
+    check('accounts_email_lower', sql`${t.email} = lower(${t.email})`),
+    index('accounts_person').on(t.personId),
+  ],
+)
+
+/**
+ * One sign-in and the refresh tokens that followed from it. Only hashes are kept. `previousHash` is the token before
+ * the current one: using it again means that somebody copied it.
+ */
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: id(),
+    accountId: uuid()
+      .notNull()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    refreshHash: text().notNull().unique('sessions_refresh'),
+    previousHash: text().unique('sessions_previous'),
+    refreshedAt: instant().notNull(),
+    expiresAt: instant().notNull(),
+  },
+  (t) => [index('sessions_account').on(t.accountId), index('sessions_expires').on(t.expiresAt)],
+)

@@ -1,0 +1,11 @@
+/** A key of its own for each purpose, all from APP_KEY: HKDF-SHA-256 (RFC 5869) without salt, 32 bytes. */
+export const deriveKey = async (appKey: Uint8Array, label: string): Promise<Uint8Array> => {
+  const root = await crypto.subtle.importKey('raw', Uint8Array.from(appKey), 'HKDF', false, ['deriveBits'])
+  const info = new TextEncoder().encode(label)
+  const bits = await crypto.subtle.deriveBits(
+    { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info },
+    root,
+    256,
+  )
+  return new Uint8Array(bits)
+}

@@ -1,0 +1,45 @@
+import { base64url, jwtVerify, SignJWT } from 'jose'
+import { deriveKey } from '../keys.ts'
+import type { Platform } from '../platform.ts'
+
+const ISSUER = 'lintel'
+const AUDIENCE = 'lintel:api'
+const TYPE = 'at+jwt'
+
+const signingKey = (platform: Platform) => deriveKey(platform.config.APP_KEY, 'lintel access token')
+
+type Claims = { accountId: string; sessionId: string }
+
+/** An access token (JWT; RFC 9068's `typ`) and how many seconds it is good for. */
+export const issue = async (platform: Platform, { accountId, sessionId }: Claims) => {
+  const seconds = platform.config.ACCESS_TOKEN_MINUTES * 60
+  const iat = Math.floor(platform.now().getTime() / 1000)
+  const token = await new SignJWT({ sid: sessionId })
+    .setProtectedHeader({ alg: 'HS256', typ: TYPE })
+    .setIssuer(ISSUER)
+    .setAudience(AUDIENCE)
+    .setSubject(accountId)
+    .setIssuedAt(iat)
+    .setExpirationTime(iat + seconds)
+    .sign(await signingKey(platform))
+  return { token, seconds }
+}
+
+/** Throws unless it is an access token of ours that has not expired: algorithm, kind, issuer and audience are pinned. */
+export const verify = async (platform: Platform, token: string): Promise<Claims> => {
+  const { payload } = await jwtVerify(token, await signingKey(platform), {
+    algorithms: ['HS256'],
+    typ: TYPE,
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    requiredClaims: ['sub', 'sid', 'iat', 'exp'],
+    currentDate: platform.now(),
+  })
+  return { accountId: String(payload.sub), sessionId: String(payload['sid']) }
+}
+
+/** A refresh token: 256 random bits, kept by us only as a hash. */
+export const newRefreshToken = () => base64url.encode(crypto.getRandomValues(new Uint8Array(32)))
+
+export const hashOf = async (token: string): Promise<string> =>
+  base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token))))

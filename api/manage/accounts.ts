@@ -1,0 +1,132 @@
+import { and, asc, eq, ilike, ne, or } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { ROLES, sessions, accounts as table } from '../db/schema.ts'
+import { doc, pageOf } from '../docs.ts'
+import { found, refuse } from '../errors.ts'
+import { Chosen } from '../login/passwords.ts'
+import type { AppEnv, Db, SignedIn } from '../platform.ts'
+import { body, change, email, Id, line, param, query } from '../validate.ts'
+import { after, anywhere, Paging, Search, toPage } from './page.ts'
+
+const fields = {
+  email,
+  name: v.nullish(line()),
+  role: v.picklist(ROLES),
+  personId: v.nullish(Id),
+  disabled: v.optional(v.boolean()),
+  password: Chosen,
+}
+
+export const Account = v.object({
+  id: Id,
+  email: v.string(),
+  name: v.nullable(v.string()),
+  role: v.picklist(ROLES),
+  personId: v.nullable(Id),
+  disabled: v.boolean(),
+  totp: v.boolean(),
+})
+
+/** What may be shown of an account: never the password's hash. */
+export const columns = {
+  id: table.id,
+  email: table.email,
+  name: table.name,
+  role: table.role,
+  personId: table.personId,
+  disabled: table.disabled,
+  totp: table.totp,
+}
+
+const byOwnersOnly = (asking: SignedIn, ...roles: (SignedIn['role'] | undefined)[]) => {
+  if (asking.role !== 'owner' && roles.includes('owner')) refuse(403, 'Only an owner may make or change an owner.')
+}
+
+/**
+ * There is always an owner who can sign in. The owners are locked while one of them changes, so that two at once
+ * cannot each rely on the other.
+ */
+const keepAnOwner = async (tx: Pick<Db, 'select'>, leaving: string) => {
+  const owners = await tx.select().from(table).where(eq(table.role, 'owner')).orderBy(table.id).for('update')
+  if (!owners.some((owner) => owner.id !== leaving && !owner.disabled)) {
+    refuse(409, 'This is the last owner who can sign in. Make another one first.')
+  }
+}
+
+export const accounts = new Hono<AppEnv>()
+  .get(
+    '/',
+    doc('accounts', 'List accounts by e-mail', { schema: pageOf(Account), refusals: [401, 422] }),
+    query(v.strictObject({ ...Paging, q: Search })),
+    async (c) => {
+      const { limit, cursor, q } = c.req.valid('query')
+      const search = q === undefined ? undefined : or(ilike(table.email, anywhere(q)), ilike(table.name, anywhere(q)))
+      const rows = await c.env.db
+        .select(columns)
+        .from(table)
+        .where(and(search, after(cursor, [table.email, table.id])))
+        .orderBy(asc(table.email), asc(table.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.email, row.id]))
+    },
+  )
+  .post(
+    '/',
+    doc('accounts', 'Add an account', { status: 201, schema: Account }),
+    body(v.strictObject(fields)),
+    async (c) => {
+      const { password, ...values } = c.req.valid('json')
+      byOwnersOnly(c.var.account, values.role)
+      const [row] = await c.env.db
+        .insert(table)
+        .values({ ...values, passwordHash: await c.env.password.hash(password) })
+        .returning(columns)
+      return c.json(found(row, 'account'), 201)
+    },
+  )
+  .get('/:id', doc('accounts', 'One account', { schema: Account }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
+    return c.json(found(row, 'account'))
+  })
+  .patch(
+    '/:id',
+    doc('accounts', 'Change an account', { schema: Account }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const { password, ...values } = c.req.valid('json')
+      const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
+      const row = await c.env.db.transaction(async (tx) => {
+        const [before] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
+        const { role } = found(before, 'account')
+        byOwnersOnly(c.var.account, role, values.role)
+        const leaves = values.disabled === true || (values.role !== undefined && values.role !== 'owner')
+        if (role === 'owner' && leaves) await keepAnOwner(tx, id)
+        // A new password signs everybody out who signed in with the old one, except whoever is changing it.
+        if (password !== undefined || values.disabled === true) {
+          await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, c.var.account.sessionId)))
+        }
+        const [after] = await tx
+          .update(table)
+          .set({ ...values, ...secret })
+          .where(eq(table.id, id))
+          .returning(columns)
+        return after
+      })
+      return c.json(found(row, 'account'))
+    },
+  )
+  .delete('/:id', doc('accounts', 'Delete an account', { status: 204 }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    await c.env.db.transaction(async (tx) => {
+      const [before] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
+      const { role } = found(before, 'account')
+      byOwnersOnly(c.var.account, role)
+      if (role === 'owner') await keepAnOwner(tx, id)
+      await tx.delete(table).where(eq(table.id, id))
+    })
+    return c.body(null, 204)
+  })

@@ -1,0 +1,93 @@
+import { and, asc, eq, ilike, sql } from 'drizzle-orm'
+import { Hono } from 'hono'
+import { base64url } from 'jose'
+import * as v from 'valibot'
+import { bridgeKey } from '../access/keys.ts'
+import { bridges as table } from '../db/schema.ts'
+import { doc, pageOf } from '../docs.ts'
+import { found } from '../errors.ts'
+import type { AppEnv, Platform } from '../platform.ts'
+import { body, change, Id, line, param, query, time } from '../validate.ts'
+import { after, anywhere, Paging, Search, toPage } from './page.ts'
+
+const fields = { name: line() }
+const Bridge = v.object({ id: Id, name: v.string(), lastSeenAt: v.nullable(time) })
+const BridgeWithKey = v.object({ ...Bridge.entries, key: v.string() })
+
+const columns = { id: table.id, name: table.name, lastSeenAt: table.lastSeenAt }
+
+/** The only two answers that carry a key: it is derived, never stored, so it cannot be shown again. */
+const withKey = async ({ config }: Platform, row: typeof table.$inferSelect) => {
+  const { generation, ...bridge } = row
+  return { ...bridge, key: base64url.encode(await bridgeKey(config.APP_KEY, bridge.id, generation)) }
+}
+
+export const bridges = new Hono<AppEnv>()
+  .get(
+    '/',
+    doc('bridges', 'List bridges by name', { schema: pageOf(Bridge), refusals: [401, 422] }),
+    query(v.strictObject({ ...Paging, q: Search })),
+    async (c) => {
+      const { limit, cursor, q } = c.req.valid('query')
+      const rows = await c.env.db
+        .select(columns)
+        .from(table)
+        .where(and(q === undefined ? undefined : ilike(table.name, anywhere(q)), after(cursor, [table.name, table.id])))
+        .orderBy(asc(table.name), asc(table.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+    },
+  )
+  .post(
+    '/',
+    doc('bridges', 'Register a bridge; its key is in this answer and never again', {
+      status: 201,
+      schema: BridgeWithKey,
+    }),
+    body(v.strictObject(fields)),
+    async (c) => {
+      const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
+      return c.json(await withKey(c.env, found(row, 'bridge')), 201)
+    },
+  )
+  .get('/:id', doc('bridges', 'One bridge', { schema: Bridge }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
+    return c.json(found(row, 'bridge'))
+  })
+  .patch(
+    '/:id',
+    doc('bridges', 'Rename a bridge', { schema: Bridge }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning(columns)
+      return c.json(found(row, 'bridge'))
+    },
+  )
+  .post(
+    '/:id/rotate',
+    doc('bridges', 'Give a bridge a new key; the old one stops working at once', { schema: BridgeWithKey }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db
+        .update(table)
+        .set({ generation: sql`${table.generation} + 1` })
+        .where(eq(table.id, id))
+        .returning()
+      return c.json(await withKey(c.env, found(row, 'bridge')))
+    },
+  )
+  .delete(
+    '/:id',
+    doc('bridges', 'Delete a bridge; its key stops working at once', { status: 204 }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+      found(row, 'bridge')
+      return c.body(null, 204)
+    },
+  )

@@ -1,0 +1,82 @@
+import { and, desc, eq, gte, lt } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { Decision, Reason } from '../contract/scan.ts'
+import { SOURCES, events as table } from '../db/schema.ts'
+import { doc, pageOf } from '../docs.ts'
+import { found } from '../errors.ts'
+import type { AppEnv } from '../platform.ts'
+import { Id, instant, param, query, time } from '../validate.ts'
+import { after, is, Paging, toPage } from './page.ts'
+
+const Event = v.object({
+  id: Id,
+  at: time,
+  receivedAt: time,
+  readerId: v.nullable(Id),
+  cardNumber: v.string(),
+  cardId: v.nullable(Id),
+  personId: v.nullable(Id),
+  decision: Decision,
+  reason: Reason,
+  source: v.picklist(SOURCES),
+  bridgeId: Id,
+})
+
+const columns = {
+  id: table.id,
+  at: table.at,
+  receivedAt: table.receivedAt,
+  readerId: table.readerId,
+  cardNumber: table.cardNumber,
+  cardId: table.cardId,
+  personId: table.personId,
+  decision: table.decision,
+  reason: table.reason,
+  source: table.source,
+  bridgeId: table.bridgeId,
+}
+
+const filters = {
+  from: v.optional(instant),
+  to: v.optional(instant),
+  readerId: v.optional(Id),
+  personId: v.optional(Id),
+  reason: v.optional(Reason),
+  decision: v.optional(Decision),
+}
+
+export const events = new Hono<AppEnv>()
+  .get(
+    '/',
+    doc('events', 'The record, newest first; `from` inclusive, `to` exclusive', {
+      schema: pageOf(Event),
+      refusals: [401, 422],
+    }),
+    query(v.strictObject({ ...Paging, ...filters })),
+    async (c) => {
+      const { limit, cursor, from, to, readerId, personId, reason, decision } = c.req.valid('query')
+      const rows = await c.env.db
+        .select(columns)
+        .from(table)
+        .where(
+          and(
+            from && gte(table.at, from),
+            to && lt(table.at, to),
+            is(table.readerId, readerId),
+            is(table.personId, personId),
+            is(table.reason, reason),
+            is(table.decision, decision),
+            after(cursor, [table.at, table.id], true),
+          ),
+        )
+        .orderBy(desc(table.at), desc(table.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.at.toISOString(), row.id]))
+    },
+  )
+  .get('/:id', doc('events', 'One event', { schema: Event }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
+    return c.json(found(row, 'event'))
+  })

@@ -1,0 +1,68 @@
+import { eq } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { gatherFacts } from '../access/facts.ts'
+import { explain as explainDecision } from '../contract/decide.ts'
+import { CardText, Decision, decisionOf, Reason } from '../contract/scan.ts'
+import { cards, people, readers, STATUSES } from '../db/schema.ts'
+import { doc } from '../docs.ts'
+import type { AppEnv, Db } from '../platform.ts'
+import { Id, instant, query, time } from '../validate.ts'
+
+const Explanation = v.object({
+  decision: Decision,
+  reason: Reason,
+  at: time,
+  clock: v.nullable(v.object({ day: v.number(), time: v.string(), timezone: v.string() })),
+  reader: v.nullable(v.object({ id: Id, name: v.string() })),
+  card: v.nullable(v.object({ id: Id, number: v.string(), status: v.picklist(STATUSES) })),
+  person: v.nullable(v.object({ id: Id, name: v.string() })),
+  matches: v.array(Id),
+  rules: v.array(v.object({ id: Id, groupId: Id, scheduleId: v.nullable(Id), open: v.boolean() })),
+})
+
+const readerById = async (db: Db, id: string) => {
+  const [row] = await db.select({ id: readers.id, name: readers.name }).from(readers).where(eq(readers.id, id))
+  return row ?? null
+}
+
+const holderOf = async (db: Db, cardId: string | undefined) => {
+  if (cardId === undefined) return { card: null, person: null }
+  const [row] = await db
+    .select({
+      card: { id: cards.id, number: cards.number, status: cards.status },
+      person: { id: people.id, name: people.name },
+    })
+    .from(cards)
+    .innerJoin(people, eq(people.id, cards.personId))
+    .where(eq(cards.id, cardId))
+  return row ?? { card: null, person: null }
+}
+
+/** What the decision would be, and why: the trace of the very function that decides. Records nothing. */
+export const explain = new Hono<AppEnv>().get(
+  '/',
+  doc('explain', 'What the decision would be at an instant, and why; `card` is what the reader would publish', {
+    schema: Explanation,
+    refusals: [401, 422],
+  }),
+  query(v.strictObject({ readerId: Id, card: CardText, at: v.optional(instant) })),
+  async (c) => {
+    const { db } = c.env
+    const { readerId, card, at = c.env.now() } = c.req.valid('query')
+    const { facts } = await gatherFacts(db, readerId, card)
+    const { reason, clock, rules } = explainDecision({ ...facts, late: false }, at)
+    const matches = facts.cards.map(({ id }) => id)
+    const answer: v.InferOutput<typeof Explanation> = {
+      decision: decisionOf(reason),
+      reason,
+      at: at.toISOString(),
+      clock: clock && facts.reader ? { ...clock, timezone: facts.reader.timezone } : null,
+      reader: await readerById(db, readerId),
+      ...(await holderOf(db, matches.length === 1 ? matches[0] : undefined)),
+      matches,
+      rules: rules.map(({ id, groupId, scheduleId, open }) => ({ id, groupId, scheduleId, open })),
+    }
+    return c.json(answer)
+  },
+)

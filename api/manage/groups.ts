@@ -1,0 +1,107 @@
+import { and, asc, eq, getTableColumns, ilike, inArray } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { groupPeople, people, groups as table } from '../db/schema.ts'
+import { doc, pageOf } from '../docs.ts'
+import { found } from '../errors.ts'
+import type { AppEnv, Db } from '../platform.ts'
+import { body, change, Id, line, param, query } from '../validate.ts'
+import { after, anywhere, Paging, Search, toPage } from './page.ts'
+import { Person } from './people.ts'
+
+const fields = { name: line() }
+const Group = v.object({ id: Id, name: v.string() })
+
+const groupById = async (db: Db, id: string) => {
+  const [row] = await db.select().from(table).where(eq(table.id, id))
+  return found(row, 'group')
+}
+
+export const groups = new Hono<AppEnv>()
+  .get(
+    '/',
+    doc('groups', 'List groups by name, all or those of one person', { schema: pageOf(Group), refusals: [401, 422] }),
+    query(v.strictObject({ ...Paging, q: Search, personId: v.optional(Id) })),
+    async (c) => {
+      const { limit, cursor, q, personId } = c.req.valid('query')
+      const { db } = c.env
+      const groupsOf = (person: string) =>
+        db.select({ id: groupPeople.groupId }).from(groupPeople).where(eq(groupPeople.personId, person))
+      const rows = await db
+        .select()
+        .from(table)
+        .where(
+          and(
+            q === undefined ? undefined : ilike(table.name, anywhere(q)),
+            personId === undefined ? undefined : inArray(table.id, groupsOf(personId)),
+            after(cursor, [table.name, table.id]),
+          ),
+        )
+        .orderBy(asc(table.name), asc(table.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+    },
+  )
+  .post('/', doc('groups', 'Add a group', { status: 201, schema: Group }), body(v.strictObject(fields)), async (c) => {
+    const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
+    return c.json(found(row, 'group'), 201)
+  })
+  .get('/:id', doc('groups', 'One group', { schema: Group }), param('id'), async (c) =>
+    c.json(await groupById(c.env.db, c.req.valid('param').id)),
+  )
+  .patch('/:id', doc('groups', 'Rename a group', { schema: Group }), param('id'), body(change(fields)), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
+    return c.json(found(row, 'group'))
+  })
+  .delete('/:id', doc('groups', 'Delete a group that no rule names', { status: 204 }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+    found(row, 'group')
+    return c.body(null, 204)
+  })
+  .get(
+    '/:id/people',
+    doc('groups', 'The people of a group, by name', { schema: pageOf(Person) }),
+    param('id'),
+    query(v.strictObject(Paging)),
+    async (c) => {
+      const { limit, cursor } = c.req.valid('query')
+      const { id } = await groupById(c.env.db, c.req.valid('param').id)
+      const rows = await c.env.db
+        .select(getTableColumns(people))
+        .from(groupPeople)
+        .innerJoin(people, eq(people.id, groupPeople.personId))
+        .where(and(eq(groupPeople.groupId, id), after(cursor, [people.name, people.id])))
+        .orderBy(asc(people.name), asc(people.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+    },
+  )
+  .put(
+    '/:id/people/:personId',
+    doc('groups', 'Put a person into a group; doing it twice changes nothing', { status: 204 }),
+    param('id', 'personId'),
+    async (c) => {
+      const { id, personId } = c.req.valid('param')
+      await groupById(c.env.db, id)
+      const [person] = await c.env.db.select({ id: people.id }).from(people).where(eq(people.id, personId))
+      found(person, 'person')
+      await c.env.db.insert(groupPeople).values({ groupId: id, personId }).onConflictDoNothing()
+      return c.body(null, 204)
+    },
+  )
+  .delete(
+    '/:id/people/:personId',
+    doc('groups', 'Take a person out of a group', { status: 204 }),
+    param('id', 'personId'),
+    async (c) => {
+      const { id, personId } = c.req.valid('param')
+      const [row] = await c.env.db
+        .delete(groupPeople)
+        .where(and(eq(groupPeople.groupId, id), eq(groupPeople.personId, personId)))
+        .returning()
+      found(row, 'person in this group')
+      return c.body(null, 204)
+    },
+  )

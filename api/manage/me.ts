@@ -1,0 +1,56 @@
+import { and, eq, ne } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { sessions, accounts as table } from '../db/schema.ts'
+import { doc } from '../docs.ts'
+import { found, invalid } from '../errors.ts'
+import { Chosen, Typed } from '../login/passwords.ts'
+import type { AppEnv } from '../platform.ts'
+import { body, change, line } from '../validate.ts'
+import { Account, columns } from './accounts.ts'
+
+const MyChange = v.pipe(
+  change({ name: v.nullish(line()), password: Chosen, currentPassword: Typed }),
+  v.forward(
+    v.check(
+      ({ password, currentPassword }) => (password === undefined) === (currentPassword === undefined),
+      'send the current password together with the new one',
+    ),
+    ['currentPassword'],
+  ),
+)
+
+/** The account that is signed in. */
+export const me = new Hono<AppEnv>()
+  .get('/', doc('me', 'My account', { schema: Account, refusals: [401] }), async (c) => {
+    const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, c.var.account.id))
+    return c.json(found(row, 'account'))
+  })
+  .patch(
+    '/',
+    doc('me', 'Change my name or password; a new password ends my other sessions', {
+      schema: Account,
+      refusals: [401, 415, 422],
+    }),
+    body(MyChange),
+    async (c) => {
+      const { name, password, currentPassword } = c.req.valid('json')
+      const { db } = c.env
+      const { id, sessionId } = c.var.account
+      const [before] = await db.select().from(table).where(eq(table.id, id))
+      const { passwordHash } = found(before, 'account')
+      if (currentPassword !== undefined && !(await c.env.password.verify(currentPassword, passwordHash))) {
+        invalid('currentPassword', 'is not the current password')
+      }
+      const next = password === undefined ? passwordHash : await c.env.password.hash(password)
+      const row = await db.transaction(async (tx) => {
+        if (password !== undefined) {
+          await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, sessionId)))
+        }
+        const change = { passwordHash: next, ...(name !== undefined && { name }) }
+        const [after] = await tx.update(table).set(change).where(eq(table.id, id)).returning(columns)
+        return after
+      })
+      return c.json(found(row, 'account'))
+    },
+  )

@@ -1,0 +1,123 @@
+import { and, asc, eq, ilike, ne, or } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { CARD_VIEWS } from '../contract/card-views.ts'
+import { isPlainText } from '../contract/scan.ts'
+import { PROFILES } from '../contract/site.ts'
+import { isTimezone } from '../contract/window.ts'
+import { DIRECTIONS, readers as table } from '../db/schema.ts'
+import { doc, pageOf } from '../docs.ts'
+import { found, invalid, refuse } from '../errors.ts'
+import type { AppEnv, Db } from '../platform.ts'
+import { body, change, Id, line, param, query } from '../validate.ts'
+import { after, anywhere, is, Paging, Search, toPage } from './page.ts'
+
+/** A topic that is published on: literal, to the letter (a leading slash counts), and not one of the broker's own. */
+const topic = v.pipe(
+  v.string(),
+  v.minLength(1, 'must not be empty'),
+  v.maxLength(500),
+  v.check((name) => !/[+#]/.test(name), 'must not have the wildcards + or #'),
+  v.check((name) => !name.startsWith('$'), 'must not start with $: such topics are the broker’s own'),
+  v.check(isPlainText, 'must not contain control characters'),
+)
+
+const fields = {
+  name: line(),
+  profile: v.picklist(PROFILES),
+  topic,
+  replyTopic: v.nullable(topic),
+  cardView: v.picklist(CARD_VIEWS),
+  timezone: v.pipe(v.string(), v.check(isTimezone, 'not an IANA time zone such as Europe/Prague')),
+  direction: v.picklist(DIRECTIONS),
+  enabled: v.boolean(),
+  openMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(600_000)),
+}
+
+/** What is not said of a new reader: one of the plain profile, with decimal numbers and a door that opens for 3 s. */
+const NewReader = v.strictObject({
+  ...fields,
+  profile: v.optional(fields.profile, 'plain'),
+  replyTopic: v.optional(fields.replyTopic, null),
+  cardView: v.optional(fields.cardView, 'decimal'),
+  timezone: v.optional(fields.timezone, 'UTC'),
+  direction: v.optional(fields.direction, 'none'),
+  enabled: v.optional(fields.enabled, true),
+  openMs: v.optional(fields.openMs, 3_000),
+})
+
+const Reader = v.object({
+  id: Id,
+  name: v.string(),
+  profile: v.picklist(PROFILES),
+  topic: v.string(),
+  replyTopic: v.nullable(v.string()),
+  cardView: v.picklist(CARD_VIEWS),
+  timezone: v.string(),
+  direction: v.picklist(DIRECTIONS),
+  enabled: v.boolean(),
+  openMs: v.number(),
+})
+
+type Topics = { id?: string; topic?: string | undefined; replyTopic?: string | null | undefined }
+
+/** An answer on a topic where scans are read would come back as a scan, of card 1: refuse such a pair of topics. */
+const refuseEcho = async (db: Pick<Db, 'select'>, { id, topic, replyTopic }: Topics) => {
+  if (topic !== undefined && topic === replyTopic) invalid('replyTopic', 'must not be the topic of the scans')
+  const clash = or(is(table.topic, replyTopic ?? undefined), is(table.replyTopic, topic))
+  if (!clash) return
+  const [other] = await db
+    .select({ name: table.name })
+    .from(table)
+    .where(and(clash, id === undefined ? undefined : ne(table.id, id)))
+    .limit(1)
+  if (other) refuse(409, `Answers would be read as scans: “${other.name}” uses the same topic the other way round.`)
+}
+
+export const readers = new Hono<AppEnv>()
+  .get(
+    '/',
+    doc('readers', 'List readers by name', { schema: pageOf(Reader), refusals: [401, 422] }),
+    query(v.strictObject({ ...Paging, q: Search })),
+    async (c) => {
+      const { limit, cursor, q } = c.req.valid('query')
+      const search = q === undefined ? undefined : or(ilike(table.name, anywhere(q)), ilike(table.topic, anywhere(q)))
+      const rows = await c.env.db
+        .select()
+        .from(table)
+        .where(and(search, after(cursor, [table.name, table.id])))
+        .orderBy(asc(table.name), asc(table.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+    },
+  )
+  .post('/', doc('readers', 'Add a reader', { status: 201, schema: Reader }), body(NewReader), async (c) => {
+    const input = c.req.valid('json')
+    await refuseEcho(c.env.db, input)
+    const [row] = await c.env.db.insert(table).values(input).returning()
+    return c.json(found(row, 'reader'), 201)
+  })
+  .get('/:id', doc('readers', 'One reader', { schema: Reader }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
+    return c.json(found(row, 'reader'))
+  })
+  .patch(
+    '/:id',
+    doc('readers', 'Change a reader', { schema: Reader }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const input = c.req.valid('json')
+      await refuseEcho(c.env.db, { ...input, id })
+      const [row] = await c.env.db.update(table).set(input).where(eq(table.id, id)).returning()
+      return c.json(found(row, 'reader'))
+    },
+  )
+  .delete('/:id', doc('readers', 'Delete a reader that no rule names', { status: 204 }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+    found(row, 'reader')
+    return c.body(null, 204)
+  })

@@ -1,0 +1,61 @@
+import { and, asc, eq, ilike } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { Window } from '../contract/window.ts'
+import { schedules as table } from '../db/schema.ts'
+import { doc, pageOf } from '../docs.ts'
+import { found } from '../errors.ts'
+import type { AppEnv } from '../platform.ts'
+import { body, change, Id, line, param, query } from '../validate.ts'
+import { after, anywhere, Paging, Search, toPage } from './page.ts'
+
+const fields = { name: line(), windows: v.pipe(v.array(Window), v.maxLength(100)) }
+const Schedule = v.object({ id: Id, name: v.string(), windows: v.array(Window) })
+
+export const schedules = new Hono<AppEnv>()
+  .get(
+    '/',
+    doc('schedules', 'List schedules by name', { schema: pageOf(Schedule), refusals: [401, 422] }),
+    query(v.strictObject({ ...Paging, q: Search })),
+    async (c) => {
+      const { limit, cursor, q } = c.req.valid('query')
+      const rows = await c.env.db
+        .select()
+        .from(table)
+        .where(and(q === undefined ? undefined : ilike(table.name, anywhere(q)), after(cursor, [table.name, table.id])))
+        .orderBy(asc(table.name), asc(table.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+    },
+  )
+  .post(
+    '/',
+    doc('schedules', 'Add a schedule; without windows it is never open', { status: 201, schema: Schedule }),
+    body(v.strictObject(fields)),
+    async (c) => {
+      const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
+      return c.json(found(row, 'schedule'), 201)
+    },
+  )
+  .get('/:id', doc('schedules', 'One schedule', { schema: Schedule }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
+    return c.json(found(row, 'schedule'))
+  })
+  .patch(
+    '/:id',
+    doc('schedules', 'Change a schedule', { schema: Schedule }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
+      return c.json(found(row, 'schedule'))
+    },
+  )
+  .delete('/:id', doc('schedules', 'Delete a schedule that no rule names', { status: 204 }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+    found(row, 'schedule')
+    return c.body(null, 204)
+  })

@@ -1,0 +1,52 @@
+import * as v from 'valibot'
+import { readConfig } from './config.ts'
+import { readEnvironment, SetupError } from './contract/environment.ts'
+import { isLocal } from './db/connect.ts'
+import { embeddedSecrets, openDataDir } from './embedded/secrets.ts'
+import { LEAST_CHARACTERS, Typed } from './login/passwords.ts'
+import { email } from './validate.ts'
+
+const port = v.pipe(v.string(), v.regex(/^\d{1,5}$/), v.transform(Number), v.minValue(0), v.maxValue(65_535))
+
+const NodeConfig = v.object({
+  NODE_ENV: v.optional(v.string()),
+  PORT: v.optional(port, '8080'),
+  HOST: v.optional(v.string(), '127.0.0.1'),
+  DATA_DIR: v.optional(v.string(), '.data'),
+  DATABASE_URL: v.optional(v.pipe(v.string(), v.regex(/^postgres(ql)?:\/\//))),
+  MQTT_URL: v.optional(v.pipe(v.string(), v.url())),
+  MQTT_PORT: v.optional(port, '1883'),
+  ADMIN_EMAIL: v.optional(email, 'admin@lintel.local'),
+  ADMIN_PASSWORD: v.optional(Typed),
+  LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
+})
+
+const HINTS = {
+  PORT: 'a port number',
+  MQTT_PORT: 'a port number',
+  DATABASE_URL: 'postgres://user:password@host:5432/database',
+  MQTT_URL: 'mqtt://host:1883 or mqtts://host:8883',
+  ADMIN_EMAIL: 'an e-mail address',
+  ADMIN_PASSWORD: 'at most 72 bytes, without NUL',
+  LOG_LEVEL: 'debug, info, warn, error or silent',
+}
+
+/**
+ * The environment of a Node process. On the embedded default a missing APP_KEY is made once and kept in DATA_DIR; with a
+ * database of its own, or in production, nothing is made up: a missing or weak secret stops the start.
+ */
+export const readNodeConfig = (env: Record<string, unknown>) => {
+  const node = readEnvironment(NodeConfig, HINTS, env)
+  const production = node.NODE_ENV === 'production' || (node.DATABASE_URL !== undefined && !isLocal(node.DATABASE_URL))
+  const mayMakeUp = node.DATABASE_URL === undefined && !production
+  if (node.DATABASE_URL === undefined || node.MQTT_URL === undefined) openDataDir(node.DATA_DIR)
+  const made = mayMakeUp && !env['APP_KEY'] ? embeddedSecrets(node.DATA_DIR) : {}
+  const app = readConfig({ ...env, ...made })
+  if (production && node.ADMIN_PASSWORD !== undefined && [...node.ADMIN_PASSWORD].length < LEAST_CHARACTERS) {
+    throw new SetupError(
+      `ADMIN_PASSWORD is too weak: at least ${LEAST_CHARACTERS} characters, such as openssl rand -base64 18 gives.`,
+    )
+  }
+  return { ...node, production, app }
+}
+export type NodeConfig = ReturnType<typeof readNodeConfig>

@@ -1,0 +1,156 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { extname, join } from 'node:path'
+import { type ServerType, serve } from '@hono/node-server'
+import { pino } from 'pino'
+import { app } from './app.ts'
+import { environment, SetupError } from './contract/environment.ts'
+import { connect } from './db/connect.ts'
+import { migrate } from './db/migrate.ts'
+import { isMigrated } from './db/ready.ts'
+import { socketPath, startEmbeddedPostgres } from './embedded/postgres.ts'
+import { type FirstAccount, makeFirstAccount } from './first-account.ts'
+import { daily } from './jobs.ts'
+import { bcrypt } from './login/bcrypt.ts'
+import { type NodeConfig, readNodeConfig } from './node-config.ts'
+import { database, type Log, type Platform } from './platform.ts'
+
+export type Api = {
+  url: string
+  platform: Platform
+  firstAccount: FirstAccount | undefined
+  close(): Promise<void>
+}
+
+const TYPES: Record<string, string> = { '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8' }
+const docsFolder = join(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'), '..')
+
+const asset = async (name: string): Promise<Response> =>
+  new Response(await readFile(join(docsFolder, name)), {
+    headers: { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream', 'cache-control': 'max-age=86400' },
+  })
+
+const logger = (level: NodeConfig['LOG_LEVEL']): Log => {
+  const lines = pino({
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+  })
+  return (at, event, fields = {}) => lines[at]({ event, ...fields })
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** Builds the platform once, makes sure of the database and the first account, serves, and runs the daily jobs. */
+export const startApi = async (config: NodeConfig): Promise<Api> => {
+  const { DATABASE_URL, DATA_DIR } = config
+  const embedded = DATABASE_URL === undefined ? await startEmbeddedPostgres(DATA_DIR) : undefined
+  const where = DATABASE_URL === undefined ? { socket: socketPath(DATA_DIR) } : { url: DATABASE_URL }
+  if (embedded) await migrate(where)
+  const sql = connect(where)
+  const log = logger(config.LOG_LEVEL)
+  const platform: Platform = {
+    config: config.app,
+    db: database(sql),
+    password: bcrypt,
+    asset,
+    now: () => new Date(),
+    log,
+  }
+  const closeDatabase = async () => {
+    await sql.end({ timeout: 5 })
+    await embedded?.close()
+  }
+
+  try {
+    await requireMigrated(platform)
+    const firstAccount = await makeFirstAccount(platform, config)
+    const { server, url } = await listen(platform, config)
+    const jobs = setInterval(() => void daily(platform), DAY_MS)
+    void daily(platform)
+    return {
+      url,
+      platform,
+      firstAccount,
+      async close() {
+        clearInterval(jobs)
+        await closeServer(server)
+        await closeDatabase()
+      },
+    }
+  } catch (error) {
+    await closeDatabase()
+    throw error
+  }
+}
+
+const requireMigrated = async ({ db }: Platform): Promise<void> => {
+  const migrated = await isMigrated(db).catch((error: unknown) => {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer'
+    throw new SetupError(`The database cannot be reached (${why}). Check that it runs and that DATABASE_URL is right.`)
+  })
+  if (!migrated) throw new SetupError('The database is behind this version. Bring it up to date with: npm run migrate')
+}
+
+const listen = ({ ...platform }: Platform, { PORT, HOST }: NodeConfig): Promise<{ server: ServerType; url: string }> =>
+  new Promise((resolve, reject) => {
+    const server = serve({ fetch: (request) => app.fetch(request, platform), port: PORT, hostname: HOST }, ({ port }) =>
+      resolve({ server, url: `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${port}` }),
+    )
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = `Port ${PORT} on ${HOST} is taken. Stop what listens there, or choose another: PORT=${PORT + 1} npm start`
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new SetupError(taken)
+          : new SetupError(`Cannot listen on ${HOST}:${PORT} (${error.code}).`),
+      )
+    })
+  })
+
+/** Lets requests under way finish, for five seconds. */
+const closeServer = (server: ServerType): Promise<void> =>
+  new Promise((done) => {
+    server.close(() => done())
+    if ('closeIdleConnections' in server) {
+      server.closeIdleConnections()
+      setTimeout(() => server.closeAllConnections(), 5_000).unref()
+    }
+  })
+
+/** Runs `main` until a signal: clean on SIGINT and SIGTERM, one sentence and a non-zero exit when it cannot start. */
+export const run = async (main: () => Promise<{ close(): Promise<void> }>): Promise<void> => {
+  try {
+    const running = await main()
+    let stopping = false
+    const stop = () => {
+      if (stopping) return
+      stopping = true
+      running.close().then(
+        () => process.exit(0),
+        () => process.exit(1),
+      )
+    }
+    process.on('SIGINT', stop).on('SIGTERM', stop)
+  } catch (error) {
+    console.error(error instanceof SetupError ? `lintel: ${error.message}` : error)
+    process.exit(1)
+  }
+}
+
+/** What the first start says about the first account; the password is shown this once. */
+export const introduce = (account: FirstAccount | undefined): void => {
+  if (!account) return
+  const secret = account.password === undefined ? 'as in ADMIN_PASSWORD' : `${account.password}   (shown only now)`
+  console.log(`  e-mail     ${account.email}\n  password   ${secret}`)
+}
+
+if (import.meta.main) {
+  await run(async () => {
+    const api = await startApi(readNodeConfig(environment()))
+    console.log(`Lintel's API listens at ${api.url}`)
+    introduce(api.firstAccount)
+    return api
+  })
+}

@@ -1,0 +1,73 @@
+import { createMiddleware } from 'hono/factory'
+import { validator } from 'hono-openapi'
+import * as v from 'valibot'
+import { isPlainText } from './contract/scan.ts'
+import { InvalidFields, refuse } from './errors.ts'
+import type { AppEnv } from './platform.ts'
+
+// Valibot at the edge of a route: what gets past here is well-formed, and described in OpenAPI by the same schemas.
+
+type Issues = readonly { message: string; path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined }[]
+
+const fields = (issues: Issues) =>
+  issues.map(({ path = [], message }) => ({
+    path: path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.'),
+    message,
+  }))
+
+const refuseInvalid = (result: { success: boolean; error?: Issues }) => {
+  if (!result.success) throw new InvalidFields(fields(result.error ?? []))
+}
+
+export const body = <S extends v.GenericSchema>(schema: S) => validator('json', schema, refuseInvalid as never)
+export const query = <S extends v.GenericSchema>(schema: S) => validator('query', schema, refuseInvalid as never)
+
+export const Id = v.pipe(v.string(), v.uuid('not an id'), v.toLowerCase())
+
+/** What is not a uuid never reaches the database. */
+export const param = <const Names extends readonly string[]>(...names: Names) =>
+  validator(
+    'param',
+    v.strictObject(Object.fromEntries(names.map((name) => [name, Id])) as Record<Names[number], typeof Id>),
+    refuseInvalid as never,
+  )
+
+/** Hono hands `{}` to a handler when the body is not called JSON: say so instead. */
+export const jsonOnly = createMiddleware<AppEnv>(async (c, next) => {
+  const hasBody = c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0
+  const type = c.req.header('content-type') ?? ''
+  if (hasBody && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
+    refuse(415, 'Send the body as JSON, with content-type: application/json.')
+  }
+  await next()
+})
+
+/** For PATCH: any of the fields, and at least one. */
+export const change = <E extends v.ObjectEntries>(entries: E) =>
+  v.pipe(
+    v.partial(v.strictObject(entries)),
+    v.check((input) => Object.keys(input).length > 0, 'nothing to change'),
+  )
+
+/** A line of text for people: trimmed, not empty. */
+export const line = (most = 200) =>
+  v.pipe(
+    v.string(),
+    v.trim(),
+    v.minLength(1, 'must not be empty'),
+    v.maxLength(most),
+    v.check(isPlainText, 'must not contain control characters'),
+  )
+
+export const email = v.pipe(v.string(), v.trim(), v.toLowerCase(), v.maxLength(254), v.email())
+
+/** RFC 3339 in, Date out. */
+export const instant = v.pipe(
+  v.string(),
+  v.isoTimestamp('not a time such as 2026-01-31T08:00:00Z'),
+  v.transform((text) => new Date(text)),
+  v.check((at) => !Number.isNaN(at.getTime()), 'not a time such as 2026-01-31T08:00:00Z'),
+)
+
+/** RFC 3339 as it goes out. */
+export const time = v.pipe(v.string(), v.isoTimestamp())

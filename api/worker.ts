@@ -1,0 +1,52 @@
+import type { ExecutionContext } from 'hono'
+import postgres from 'postgres'
+import { app } from './app.ts'
+import { type Config, readConfig } from './config.ts'
+import { daily } from './jobs.ts'
+import { bcryptjs } from './login/bcryptjs.ts'
+import { database, type Log, type Platform } from './platform.ts'
+
+type Env = Record<string, unknown> & {
+  HYPERDRIVE: { connectionString: string }
+  ASSETS: { fetch(request: Request): Promise<Response> }
+}
+
+/** An isolate sees one environment, but gets it with each request: read it once. */
+const configs = new WeakMap<Env, Config>()
+
+const configOf = (env: Env): Config => {
+  const config = configs.get(env) ?? readConfig(env)
+  configs.set(env, config)
+  return config
+}
+
+const log: Log = (level, event, fields = {}) => {
+  if (level !== 'debug') console[level](JSON.stringify({ level, event, ...fields }))
+}
+
+/** A socket may not outlive its request on Workers, so each request opens and closes its own. Hyperdrive pools them. */
+const withPlatform = async <T>(
+  env: Env,
+  ctx: ExecutionContext,
+  work: (platform: Platform) => T,
+): Promise<Awaited<T>> => {
+  const sql = postgres(env.HYPERDRIVE.connectionString, { max: 5, fetch_types: false, connect_timeout: 5 })
+  try {
+    return await work({
+      config: configOf(env),
+      db: database(sql),
+      password: bcryptjs,
+      asset: (name) => env.ASSETS.fetch(new Request(`https://assets.invalid/${name}`)),
+      now: () => new Date(),
+      log,
+    })
+  } finally {
+    ctx.waitUntil(sql.end({ timeout: 5 }))
+  }
+}
+
+export default {
+  fetch: (request: Request, env: Env, ctx: ExecutionContext) =>
+    withPlatform(env, ctx, (platform) => app.fetch(request, platform, ctx)),
+  scheduled: (_event: unknown, env: Env, ctx: ExecutionContext) => withPlatform(env, ctx, daily),
+}

@@ -1,0 +1,43 @@
+import * as v from 'valibot'
+import { CALLS, type Call, open, SEALED, seal } from '../api/contract/envelope.ts'
+import { Answer, type Scan } from '../api/contract/scan.ts'
+import { SiteAnswer } from '../api/contract/site.ts'
+import type { Clock } from './clock.ts'
+import { post } from './post.ts'
+
+/** Where the API is, and as whom to ask it. */
+export type Api = { url: string; id: string; key: CryptoKey; clock: Clock }
+
+/** The API answered, but not with what was asked for; `status` is its HTTP status. */
+export class Refused extends Error {
+  readonly status: number
+  constructor(status: number) {
+    super(`the API answered ${status}`)
+    this.status = status
+  }
+}
+
+const call = async (api: Api, { path, ask, answer }: Call, message: Record<string, unknown>, signal: AbortSignal) => {
+  const sealed = await seal(message, ask, api.id, api.key, api.clock.now())
+  const { status, body } = await post(new URL(path, api.url), SEALED, sealed, signal)
+  if (status !== 200) throw new Refused(status)
+  return open(body, answer, api.key, api.clock.now())
+}
+
+/** Ask about one scan. Throws on anything but a fresh, sealed answer about this very scan that is still good. */
+export const askAboutScan = async (api: Api, scan: Scan, signal: AbortSignal): Promise<Answer> => {
+  const answer = v.parse(Answer, await call(api, CALLS.check, { scan }, signal))
+  if (answer.scan !== scan.id) throw new Error('the answer is about another scan')
+  if ((answer.decision === 'granted') !== (answer.reason === 'granted'))
+    throw new Error('the answer contradicts itself')
+  return answer
+}
+
+/** Ask for the site, and set the clock by the answer. Only the readers that came with a new version are in it. */
+export const askForSite = async (api: Api, version: string | undefined): Promise<SiteAnswer> => {
+  const asked = performance.now()
+  const message = version === undefined ? {} : { version }
+  const answer = v.parse(SiteAnswer, await call(api, CALLS.config, message, AbortSignal.timeout(5_000)))
+  api.clock.set(new Date(answer.now), asked, performance.now())
+  return answer
+}

@@ -1,0 +1,42 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { base64url } from 'jose'
+import * as v from 'valibot'
+import { readEnvironment, SetupError } from '../api/contract/environment.ts'
+
+const Config = v.object({
+  API_URL: v.pipe(v.string(), v.url(), v.regex(/^https?:/)),
+  BRIDGE_ID: v.pipe(v.string(), v.uuid(), v.toLowerCase()),
+  BRIDGE_KEY: v.pipe(
+    v.string(),
+    v.regex(/^[\w-]{43}$/),
+    v.transform((text) => base64url.decode(text)),
+  ),
+  MQTT_URL: v.pipe(v.string(), v.url(), v.regex(/^(mqtts?|wss?|tcp|ssl|tls):/)),
+  LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
+})
+export type Config = v.InferOutput<typeof Config>
+
+const HINTS = {
+  API_URL: 'where the API listens, such as http://127.0.0.1:8080',
+  BRIDGE_ID: 'the id that POST /api/v1/bridges answered',
+  BRIDGE_KEY: 'the key that POST /api/v1/bridges answered, once',
+  MQTT_URL: 'the broker, such as mqtt://127.0.0.1:1883',
+  LOG_LEVEL: 'debug, info, warn, error or silent',
+}
+
+/** The environment, and for what it lacks the file that `npm start` leaves in DATA_DIR. */
+export const readConfig = (env: Record<string, unknown>): Config => {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  return readEnvironment(Config, HINTS, { ...provisioned(String(set['DATA_DIR'] ?? '.data')), ...set })
+}
+
+const provisioned = (dataDir: string): Record<string, unknown> => {
+  const file = join(dataDir, 'bridge.json')
+  if (!existsSync(file)) return {}
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    throw new SetupError(`${file} cannot be read. Delete it and run npm start, which writes it anew.`)
+  }
+}

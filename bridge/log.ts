@@ -1,0 +1,41 @@
+import { pino } from 'pino'
+import type { Config } from './config.ts'
+import type { Dropped } from './profiles/profile.ts'
+
+/** One JSON line per event; ids only, never a card number, a key or the broker's password. */
+export type Log = (level: 'debug' | 'info' | 'warn' | 'error', event: string, fields?: Record<string, unknown>) => void
+
+export const logger = (level: Config['LOG_LEVEL']): Log => {
+  const lines = pino({
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+  })
+  return (at, event, fields = {}) => lines[at]({ event, ...fields })
+}
+
+const MINUTE_MS = 60_000
+
+/** Counts what was dropped, by reason. Said at once the first time, then once a minute: rubbish must not fill a disk. */
+export const dropCounter = (log: Log) => {
+  const counts = new Map<Dropped, number>()
+  const say = () => log('info', 'dropped', Object.fromEntries(counts))
+  let unsaid = 0
+  const timer = setInterval(() => {
+    if (unsaid > 0) say()
+    unsaid = 0
+  }, MINUTE_MS).unref()
+  return {
+    drop(reason: Dropped) {
+      const before = counts.get(reason) ?? 0
+      counts.set(reason, before + 1)
+      if (before === 0) say()
+      else unsaid += 1
+    },
+    stop() {
+      clearInterval(timer)
+      if (unsaid > 0) say()
+    },
+  }
+}
