@@ -25,7 +25,8 @@ export type Api = {
 const TYPES: Record<string, string> = { '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8' }
 const docsFolder = join(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'), '..')
 
-const asset = async (name: string): Promise<Response> =>
+/** Files of the documentation page, as the package on this disk has them. */
+export const asset = async (name: string): Promise<Response> =>
   new Response(await readFile(join(docsFolder, name)), {
     headers: { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream', 'cache-control': 'max-age=86400' },
   })

@@ -22,4 +22,4 @@ export const Chosen = v.pipe(
 )
 
 /** What an unknown e-mail is checked against, so that it costs the time of a known one. Nobody's: of random bytes. */
-export const NOBODY = '$2b$12$A1DUZmVWHXGHNHsMgTbCWO0GVEpiJ0QM9oKAW8rY8zLY0fpuWxFRu'
+export const NOBODY = '$2b$12$GNUyDm8tfQABvs23WqaJEeij6AHIR/BmMZszDdzBOqaqOvuk9aJni'

@@ -1,0 +1,116 @@
+import { v7 } from 'uuid'
+import { afterAll, inject } from 'vitest'
+import { createTestHarness } from 'wrangler'
+import { app } from '../app.ts'
+import { readConfig } from '../config.ts'
+import { connect } from '../db/connect.ts'
+import { accounts } from '../db/schema.ts'
+import { bcrypt } from '../login/bcrypt.ts'
+import { asset } from '../node.ts'
+import { type Db, database, type Platform, type SignedIn } from '../platform.ts'
+import { freshDatabase } from './database.ts'
+
+/** Of every account that the tests sign in with, and its hash at cost 12, so that making an account costs nothing. */
+export const PASSWORD = 'correct horse battery staple'
+export const PASSWORD_HASH = '$2b$12$SJgErLy4G8NgcP4o0j4ijeVm09uvDzXViHHBMjJpLxIjpaKoFNXWW'
+
+const ENV = {
+  APP_KEY: Buffer.from(Array.from({ length: 32 }, (_, i) => (i * 37 + 11) % 256)).toString('base64'),
+  CORS_ORIGINS: 'https://doors.example.org',
+}
+
+type Fetch = (path: string, init?: RequestInit) => Promise<Response>
+
+/** What most answers have something of; tests say what they expect of it. */
+export type Body = {
+  id: string
+  items: ({ id: string } & Record<string, unknown>)[]
+  nextCursor: string | null
+  errors: { path: string; message: string }[]
+} & Record<string, unknown>
+
+export type Reply = { status: number; body: Body; headers: Headers }
+
+export type Client = {
+  get(path: string): Promise<Reply>
+  post(path: string, body?: unknown): Promise<Reply>
+  patch(path: string, body?: unknown): Promise<Reply>
+  put(path: string): Promise<Reply>
+  delete(path: string): Promise<Reply>
+}
+
+export type TestApi = {
+  /** As a browser or curl would, path and all. */
+  fetch: Fetch
+  /** A client of /api/v1 that is signed in as an account of this role. */
+  as(role: SignedIn['role']): Promise<Client & { email: string }>
+  stranger: Client
+  db: Db
+}
+
+const overHttp = (fetch: Fetch, token?: string): Client => {
+  const call = async (method: string, path: string, body?: unknown): Promise<Reply> => {
+    const response = await fetch(`/api/v1${path}`, {
+      method,
+      headers: {
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text === '' ? ({} as Body) : JSON.parse(text) }
+  }
+  return {
+    get: (path) => call('GET', path),
+    post: (path, body) => call('POST', path, body),
+    patch: (path, body) => call('PATCH', path, body),
+    put: (path) => call('PUT', path),
+    delete: (path) => call('DELETE', path),
+  }
+}
+
+const onNode = (db: Db): { fetch: Fetch; close(): Promise<void> } => {
+  const platform: Platform = {
+    config: readConfig(ENV),
+    db,
+    password: bcrypt,
+    asset,
+    now: () => new Date(),
+    log: () => {},
+  }
+  return { fetch: async (path, init) => app.request(path, init, platform), close: async () => {} }
+}
+
+const onWorkerd = async (url: string): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
+  process.env['CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE'] = url
+  const server = createTestHarness({
+    workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: ENV }],
+  })
+  const { url: address } = await server.listen()
+  return {
+    fetch: (path, init) => fetch(new URL(path, address), { redirect: 'manual', ...init }),
+    close: () => server.close(),
+  }
+}
+
+/** The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. */
+export const startTestApi = async (): Promise<TestApi> => {
+  const { url, close: closeDatabase } = await freshDatabase()
+  const sql = connect({ url }, 3)
+  const db = database(sql)
+  const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url) : onNode(db)
+  afterAll(async () => {
+    await close()
+    await sql.end()
+    await closeDatabase()
+  })
+
+  const as: TestApi['as'] = async (role) => {
+    const email = `${role}-${v7()}@example.org`
+    await db.insert(accounts).values({ email, role, passwordHash: PASSWORD_HASH })
+    const { body } = await overHttp(fetch).post('/login', { email, password: PASSWORD })
+    return { ...overHttp(fetch, String(body['access_token'])), email }
+  }
+  return { fetch, as, stranger: overHttp(fetch), db }
+}

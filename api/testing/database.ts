@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { PGlite } from '@electric-sql/pglite'
+import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
+import postgres from 'postgres'
+import { inject } from 'vitest'
+
+export type TestDatabase = { url: string; close(): Promise<void> }
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+
+export const withDatabase = (server: string, name: string): string => {
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+/** A PGlite behind a port, as postgres.js and workerd want it. */
+export const servePGlite = async (db: PGlite): Promise<TestDatabase> => {
+  const port = await freePort()
+  const server = new PGLiteSocketServer({ db, port, host: '127.0.0.1', maxConnections: 100 })
+  await server.start()
+  return {
+    url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    async close() {
+      await server.stop()
+      await db.close()
+    },
+  }
+}
+
+/** A migrated, empty database of one's own. */
+export const freshDatabase = async (): Promise<TestDatabase> => {
+  const template = inject('template')
+  if ('files' in template) {
+    const loadDataDir = new Blob([await readFile(template.files)])
+    return servePGlite(await PGlite.create({ loadDataDir }))
+  }
+  const name = `lintel_test_${randomUUID().replaceAll('-', '')}`
+  const admin = postgres(template.server, { max: 1, onnotice: () => {} })
+  await admin.unsafe(`create database ${name} template ${template.name}`)
+  return {
+    url: withDatabase(template.server, name),
+    async close() {
+      await admin.unsafe(`drop database ${name} with (force)`)
+      await admin.end()
+    },
+  }
+}

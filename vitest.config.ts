@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config'
+
+const live = { testTimeout: 30_000, hookTimeout: 60_000 }
+
+/**
+ * `x.test.ts` needs nothing; `x.live.test.ts` needs a database or a broker: embedded ones, unless TEST_DATABASE_URL or
+ * TEST_MQTT_URL name real ones. What the API promises is tested through its front door, on Node and on workerd alike.
+ */
+export default defineConfig({
+  test: {
+    globalSetup: './api/testing/setup.ts',
+    projects: [
+      { test: { name: 'unit', include: ['{api,bridge}/**/*.test.ts'], exclude: ['**/*.live.test.ts'] } },
+      { test: { name: 'node', include: ['api/**/*.live.test.ts'], provide: { runtime: 'node' }, ...live } },
+      { test: { name: 'workerd', include: ['api/**/*.live.test.ts'], provide: { runtime: 'workerd' }, ...live } },
+      { test: { name: 'bridge', include: ['bridge/**/*.live.test.ts'], ...live } },
+    ],
+  },
+})
