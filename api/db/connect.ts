@@ -1,10 +1,22 @@
 import postgres from 'postgres'
 
+/** How many connections a Node process holds to a Postgres. */
+const POOL = 10
+
+/**
+ * PGlite is one session, whoever is connected to it: two connections at once would run each other's statements (between
+ * one's Parse and its Bind comes the other's Parse). One connection, on which the driver waits its turn, is safe.
+ */
+const POOL_EMBEDDED = 1
+
 /**
  * The one pool of a Node process. Milliseconds and seconds as each option wants them: a connection is tried for 5 s and
  * again at once, a statement may take 5 s, a transaction may idle for 10 s.
  */
-export const connect = (where: { url: string } | { socket: string }, max = 10): postgres.Sql => {
+export const connect = (
+  where: { url: string } | { socket: string },
+  max = 'socket' in where ? POOL_EMBEDDED : POOL,
+): postgres.Sql => {
   const options: postgres.Options<Record<string, never>> = {
     max,
     connect_timeout: 5,

@@ -22,8 +22,8 @@ export const socketPath = (dataDir: string): string => join(socketFolder(dataDir
 export type Embedded = { close(): Promise<void> }
 
 /**
- * Postgres in this process (PGlite), kept in DATA_DIR, served on a local socket that only its owner can reach. One
- * process at a time: two would destroy the files, and PGlite itself does not look.
+ * Postgres in this process (PGlite), kept in DATA_DIR, served on a local socket that only its owner can reach, to one
+ * connection. One process at a time: two would destroy the files, and PGlite itself does not look.
  */
 export const startEmbeddedPostgres = async (dataDir: string): Promise<Embedded> => {
   const lock = join(dataDir, 'lock')
@@ -37,7 +37,7 @@ export const startEmbeddedPostgres = async (dataDir: string): Promise<Embedded> 
         'Restore DATA_DIR from a backup, or move it away to begin anew.',
     )
   })
-  const server = new PGLiteSocketServer({ db, path, maxConnections: 30 })
+  const server = new PGLiteSocketServer({ db, path, maxConnections: 1 })
   await server.start()
   return {
     async close() {

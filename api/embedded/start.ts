@@ -86,7 +86,7 @@ await run(async () => {
   npm run scan -- "${reader.name}" ${card}
   mosquitto_sub -p ${broker.port} -t ${reader.replyTopic} & mosquitto_pub -p ${broker.port} -t ${reader.topic} -m ${card}
 
-To take the demo site away again: npm run demo:remove`)
+To take the demo site away again: stop Lintel, then npm run demo:remove`)
   }
   console.log('')
 

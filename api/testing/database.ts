@@ -5,6 +5,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import postgres from 'postgres'
 import { inject } from 'vitest'
+import { oneAtATime } from './one-at-a-time.ts'
 
 export type TestDatabase = { url: string; close(): Promise<void> }
 
@@ -27,9 +28,11 @@ export const servePGlite = async (db: PGlite): Promise<TestDatabase> => {
   const port = await freePort()
   const server = new PGLiteSocketServer({ db, port, host: '127.0.0.1', maxConnections: 100 })
   await server.start()
+  const gate = await oneAtATime(port)
   return {
-    url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    url: `postgres://postgres:postgres@127.0.0.1:${gate.port}/postgres`,
     async close() {
+      await gate.close()
       await server.stop()
       await db.close()
     },

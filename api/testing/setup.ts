@@ -50,7 +50,9 @@ const bundle = async (folder: string) => {
   return worker
 }
 
-export default async (project: TestProject) => {
+let cleanUp: () => Promise<void>
+
+export const setup = async (project: TestProject): Promise<void> => {
   const folder = await mkdtemp(join(tmpdir(), 'lintel-tests-'))
   const server = process.env['TEST_DATABASE_URL']
   const [{ template, drop }, worker] = await Promise.all([
@@ -59,8 +61,10 @@ export default async (project: TestProject) => {
   ])
   project.provide('template', template)
   project.provide('worker', worker)
-  return async () => {
+  cleanUp = async () => {
     await drop()
     await rm(folder, { recursive: true, force: true })
   }
 }
+
+export const teardown = () => cleanUp()

@@ -1,0 +1,245 @@
+import { eq } from 'drizzle-orm'
+import { base64url, SignJWT } from 'jose'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { CALLS, type Call, seal } from '../contract/envelope.ts'
+import { bridges, events } from '../db/schema.ts'
+import { startTestApi, type TestApi } from '../testing/api.ts'
+import { type Caller, expectProblem, replyOf, signIn } from '../testing/caller.ts'
+import { type Bridge, bridgeWith, keyOf, post, registerBridge, scanOf } from '../testing/sealed.ts'
+
+// What a bridge may know of its site, and the keys by which the API knows a bridge.
+
+let api: TestApi
+let admin: Caller
+let bridge: Bridge
+
+beforeAll(async () => {
+  api = await startTestApi()
+  admin = await signIn(api, 'admin')
+  bridge = await registerBridge(api, admin)
+})
+
+const SOMEWHERE = '0198c1a2-0000-7000-8000-000000000000'
+
+const messages: Record<keyof typeof CALLS, () => Record<string, unknown>> = {
+  check: () => ({ scan: scanOf(SOMEWHERE, '1') }),
+  config: () => ({}),
+}
+const BOTH = ['check', 'config'] as const
+const asks = (who: Bridge) => Promise.all(BOTH.map((name) => who.ask(CALLS[name], messages[name]())))
+const statuses = async (who: Bridge) => (await asks(who)).map(({ status }) => status)
+
+describe('the configuration of a site', () => {
+  const SHOWN = ['id', 'name', 'profile', 'topic', 'replyTopic', 'cardView'] as const
+  const shown = (reader: Record<string, unknown>) => ({
+    ...Object.fromEntries(SHOWN.map((field) => [field, reader[field]])),
+    holdMs: 3_000,
+  })
+  const addReader = async (topic: string, fields: object = {}) =>
+    (await admin.post('/readers', { name: 'Front door', topic, ...fields })).body
+
+  test('is every reader, as a bridge needs to know it', async () => {
+    const first = await addReader('/dilny/rfid/Tag', { replyTopic: '/dilny/open' })
+    const second = await addReader('dilny/rfid/Tag', { cardView: 'hex', enabled: false })
+    const { readers, now, version } = await bridge.config()
+    expect(readers).toHaveLength(2)
+    expect(readers).toEqual(expect.arrayContaining([shown(first), shown(second)]))
+    expect(version).not.toBe('')
+    expect(new Date(now).toISOString()).toBe(now)
+  })
+
+  test('is not repeated to a bridge that has it, and is to one that has another', async () => {
+    const { version } = await bridge.config()
+    const again = await bridge.config(version)
+    expect(again).toEqual({ version, now: expect.any(String) })
+    expect((await bridge.config('older')).readers).toBeDefined()
+  })
+
+  test('gets another version with every change to a reader, and with nothing else', async () => {
+    const versions = [(await bridge.config()).version]
+    const changed = async () => {
+      const { version, readers } = await bridge.config(versions.at(-1))
+      versions.push(version)
+      return readers
+    }
+    const { id } = await addReader('site/1')
+    expect((await changed())?.map((reader) => reader.id)).toContain(id)
+    await admin.patch(`/readers/${id}`, { topic: 'site/2' })
+    expect((await changed())?.find((reader) => reader.id === id)?.topic).toBe('site/2')
+    await admin.patch(`/readers/${id}`, { topic: 'site/1' })
+    expect((await changed())?.find((reader) => reader.id === id)?.topic).toBe('site/1')
+
+    await admin.post('/people', { name: 'Ada' })
+    await admin.post('/groups', { name: 'Staff' })
+    expect(await changed()).toBeUndefined()
+
+    await admin.delete(`/readers/${id}`)
+    expect((await changed())?.map((reader) => reader.id)).not.toContain(id)
+    expect(versions.map((version, i) => version === versions[i - 1])).toEqual([false, false, false, false, true, false])
+  })
+
+  test('is the same version for every bridge', async () => {
+    const other = await registerBridge(api, admin)
+    expect((await other.config()).version).toBe((await bridge.config()).version)
+  })
+
+  test('shows when a bridge last asked for it', async () => {
+    const fresh = await registerBridge(api, admin)
+    const seen = async () => (await admin.get(`/bridges/${fresh.id}`)).body['lastSeenAt']
+    expect(await seen()).toBeNull()
+    const { now } = await fresh.config()
+    expect(Math.abs(Date.parse(String(await seen())) - Date.parse(now))).toBeLessThan(10_000)
+  })
+
+  test.each([
+    ['a field more', { version: 'x', site: 1 }],
+    ['a version that is a number', { version: 1 }],
+    ['a version that is too long', { version: 'x'.repeat(65) }],
+  ])('is not given for %s', async (_, message) => {
+    expectProblem(await replyOf(await bridge.ask(CALLS.config, message)), 422)
+  })
+})
+
+describe('the key of a bridge', () => {
+  test('is 32 bytes, and shown only when the bridge is registered and when it is rotated', async () => {
+    const { status, body } = await admin.post('/bridges', { name: 'Attic' })
+    expect({ status, body }).toEqual({
+      status: 201,
+      body: { id: body.id, name: 'Attic', lastSeenAt: null, key: expect.stringMatching(/^[\w-]{43}$/) },
+    })
+    const path = `/bridges/${body.id}`
+    const rotated = await admin.post(`${path}/rotate`)
+    expect(rotated.body).toEqual({ ...body, key: expect.stringMatching(/^[\w-]{43}$/) })
+    expect(rotated.body['key']).not.toBe(body['key'])
+
+    const { key: _, ...withoutKey } = body
+    expect((await admin.get(path)).body).toEqual(withoutKey)
+    expect((await admin.patch(path, { name: 'Attic' })).body).toEqual(withoutKey)
+    expect((await admin.get('/bridges?q=attic')).body.items).toEqual([withoutKey])
+    const row = JSON.stringify(await api.db.select().from(bridges).where(eq(bridges.id, body.id)))
+    for (const key of [body['key'], rotated.body['key']]) expect(row).not.toContain(String(key))
+  })
+
+  test('is refused at once when it was rotated, and the new one is good', async () => {
+    const old = await registerBridge(api, admin)
+    expect(await statuses(old)).toEqual([200, 200])
+    const { body } = await admin.post(`/bridges/${old.id}/rotate`)
+    expect(await statuses(old)).toEqual([401, 401])
+    const rotated = bridgeWith(api, old.id, String(body['key']))
+    expect(await statuses(rotated)).toEqual([200, 200])
+    expect(await statuses(old)).toEqual([401, 401])
+  })
+
+  test('is refused at once when the bridge was deleted', async () => {
+    const gone = await registerBridge(api, admin)
+    expect(await statuses(gone)).toEqual([200, 200])
+    const before = await api.db.$count(events)
+    expect((await admin.delete(`/bridges/${gone.id}`)).status).toBe(204)
+    expect(await statuses(gone)).toEqual([401, 401])
+    expect(await api.db.$count(events)).toBe(before)
+  })
+
+  test('is not changed by a new name', async () => {
+    const renamed = await registerBridge(api, admin)
+    await admin.patch(`/bridges/${renamed.id}`, { name: 'Renamed' })
+    expect(await statuses(renamed)).toEqual([200, 200])
+  })
+})
+
+describe('a message', () => {
+  type Made = { aud?: string | undefined; kid?: unknown; alg?: string; key?: string; age?: number; claims?: object }
+
+  /** What a bridge would send, but for what the row says. */
+  const make = async (name: keyof typeof CALLS, { aud, kid, alg = 'HS256', key, age = 0, claims }: Made = {}) => {
+    const iat = Math.floor(Date.now() / 1000) - age
+    const payload = {
+      ...messages[name](),
+      aud: aud ?? CALLS[name].ask,
+      iat,
+      exp: iat + 30,
+      jti: crypto.randomUUID(),
+      ...claims,
+    }
+    const header = { alg, kid: kid === undefined ? bridge.id : kid } as { alg: string }
+    return new SignJWT(payload).setProtectedHeader(header).sign(base64url.decode(key ?? bridge.key))
+  }
+  const refused = async (call: Call, sealed: string) => {
+    const response = await post(api, call, sealed)
+    return { status: response.status, type: response.headers.get('content-type'), body: await response.text() }
+  }
+  const otherCall = { check: CALLS.config, config: CALLS.check }
+  const unsigned = async (name: keyof typeof CALLS, alg: string) => {
+    const [, payload] = (await make(name)).split('.')
+    return `${base64url.encode(JSON.stringify({ alg, kid: bridge.id }))}.${payload}.`
+  }
+
+  test.each(BOTH)('to %s that is made as below is good, so what refuses the others is their fault', async (name) => {
+    expect((await post(api, CALLS[name], await make(name))).status).toBe(200)
+    expect((await post(api, CALLS[name], await make(name, { age: 15 }))).status).toBe(200)
+  })
+
+  const ROWS: [string, (name: keyof typeof CALLS) => Promise<string>][] = [
+    ['of a bridge that is unknown', (name) => make(name, { kid: crypto.randomUUID() })],
+    [
+      'of a bridge that is unknown, with an id that is nobody’s',
+      (name) => make(name, { kid: SOMEWHERE.replaceAll(/[1-9a-f]/g, '0') }),
+    ],
+    ['of nobody', (name) => make(name, { kid: null })],
+    ['of a number', (name) => make(name, { kid: 1 })],
+    ['of a name that is very long', (name) => make(name, { kid: 'x'.repeat(4_000) })],
+    ['of a name with SQL', (name) => make(name, { kid: "' or true --" })],
+    ['sealed with another key', (name) => make(name, { key: base64url.encode(new Uint8Array(32).fill(7)) })],
+    ['sealed with another bridge’s key', async (name) => make(name, { key: (await registerBridge(api, admin)).key })],
+    ['with a broken seal', async (name) => (await make(name)).replace(/.{8}$/, 'AAAAAAAA')],
+    ['without a seal', async (name) => (await make(name)).replace(/[^.]+$/, '')],
+    ['of the algorithm none', (name) => unsigned(name, 'none')],
+    ['of another algorithm', (name) => make(name, { alg: 'HS512' })],
+    ['31 s old', (name) => make(name, { age: 31 })],
+    ['31 s old that would be good for a year', (name) => make(name, { age: 31, claims: { exp: 4_102_444_800 } })],
+    ['from the future', (name) => make(name, { age: -31 })],
+    ['without a time', (name) => make(name, { claims: { iat: undefined } })],
+    ['without an end', (name) => make(name, { claims: { exp: undefined } })],
+    ['without an id', (name) => make(name, { claims: { jti: undefined } })],
+    ['for nobody', (name) => make(name, { claims: { aud: undefined } })],
+    ['for the answer', (name) => make(name, { aud: CALLS[name].answer })],
+    ['for the other call', (name) => make(name, { aud: otherCall[name].ask })],
+    ['that is not sealed', async (name) => JSON.stringify(messages[name]())],
+    ['that is empty', async () => ''],
+    ['of two parts', async (name) => (await make(name)).split('.').slice(0, 2).join('.')],
+  ]
+  test.each(ROWS)('%s is refused in the same words as any other', async (_, made) => {
+    const [recorded, seen] = [await api.db.$count(events), await api.db.select().from(bridges)]
+    for (const name of BOTH) {
+      const unknown = await refused(CALLS[name], await make(name, { kid: crypto.randomUUID() }))
+      expect(unknown).toMatchObject({ status: 401, type: 'application/problem+json' })
+      expect(await refused(CALLS[name], await made(name))).toEqual(unknown)
+    }
+    expect(await api.db.$count(events)).toBe(recorded)
+    const known = new Set(seen.map(({ id }) => id))
+    expect((await api.db.select().from(bridges)).filter(({ id }) => known.has(id))).toEqual(seen)
+  })
+
+  test('says the same in the same way for every 401', async () => {
+    const reply = await replyOf(await post(api, CALLS.check, await make('check', { kid: crypto.randomUUID() })))
+    expectProblem(reply, 401)
+    expect(reply.body['detail']).not.toContain(bridge.id)
+  })
+
+  test('may name its bridge in capital letters', async () => {
+    expect((await post(api, CALLS.config, await make('config', { kid: bridge.id.toUpperCase() }))).status).toBe(200)
+  })
+
+  test('needs no token of an account, and one is of no use', async () => {
+    const sealed = await seal({}, CALLS.config.ask, SOMEWHERE, await keyOf(bridge.key), new Date())
+    const headers = { authorization: `Bearer ${admin.token}` }
+    expect((await api.fetch(CALLS.config.path, { method: 'POST', headers, body: sealed })).status).toBe(401)
+  })
+
+  test.each(BOTH)('to %s of more than 16 KiB is a 413', async (name) => {
+    expectProblem(await replyOf(await post(api, CALLS[name], 'x'.repeat(16 * 1024 + 1))), 413)
+  })
+
+  test.each(['GET', 'PUT', 'DELETE'])('is only ever posted: not %s', async (method) => {
+    for (const name of BOTH) expectProblem(await replyOf(await api.fetch(CALLS[name].path, { method })), 404)
+  })
+})

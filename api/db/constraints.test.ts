@@ -1,0 +1,78 @@
+import { is } from 'drizzle-orm'
+import { toSnakeCase } from 'drizzle-orm/casing'
+import { getTableConfig, PgTable } from 'drizzle-orm/pg-core'
+import { expect, test } from 'vitest'
+import { sentences } from './constraints.ts'
+import * as schema from './schema.ts'
+
+type Kind = 'unique' | 'foreign' | 'check'
+
+/** Every constraint that could refuse a row, under the name that the database gives it. */
+const constraints: Record<string, Kind> = Object.fromEntries(
+  Object.values(schema)
+    .filter((value) => is(value, PgTable))
+    .flatMap((table): [string, Kind][] => {
+      const { columns, uniqueConstraints, foreignKeys, checks } = getTableConfig(table)
+      return [
+        ...columns
+          .filter(({ isUnique }) => isUnique)
+          .map(({ uniqueName }): [string, Kind] => [uniqueName ?? '', 'unique']),
+        ...uniqueConstraints.map((constraint): [string, Kind] => [constraint.getName() ?? '', 'unique']),
+        ...foreignKeys.map((key): [string, Kind] => [toSnakeCase(key.getName()), 'foreign']),
+        ...checks.map(({ name }): [string, Kind] => [name, 'check']),
+      ]
+    }),
+)
+
+/** Those that no request can break, and why. */
+const UNBREAKABLE: Record<string, string> = {
+  accounts_email_lower: 'the body’s schema puts e-mails into lower case',
+  accounts_role: 'a picklist in the body’s schema',
+  card_keys_card_id_cards_id_fk: 'keys are written with their card, in one transaction',
+  card_keys_view: 'the views are ours, not the caller’s',
+  cards_status: 'a picklist in the body’s schema',
+  events_decision: 'decided by us, from the reason',
+  events_reason: 'decided by us',
+  events_source: 'written by us',
+  readers_card_view: 'a picklist in the body’s schema',
+  readers_direction: 'a picklist in the body’s schema',
+  readers_open_ms: 'a range in the body’s schema',
+  readers_profile: 'a picklist in the body’s schema',
+  rule_readers_rule_id_rules_id_fk: 'written with their rule, or with the rule locked, in one transaction',
+  schedules_windows: 'a list in the body’s schema',
+  sessions_account_id_accounts_id_fk: 'a session is of the account that just signed in',
+  sessions_previous: 'hashes of random tokens of our own',
+  sessions_refresh: 'hashes of random tokens of our own',
+}
+
+const names = Object.keys(constraints).sort()
+
+test('every constraint that a caller can break has its sentence', () => {
+  expect(names.filter((name) => !(name in UNBREAKABLE)).sort()).toEqual(Object.keys(sentences).sort())
+})
+
+test('no sentence and no exception speaks of a constraint that does not exist', () => {
+  expect([...Object.keys(sentences), ...Object.keys(UNBREAKABLE)].filter((name) => !(name in constraints))).toEqual([])
+})
+
+test('every constraint has a name of its own, of the kind that Postgres would not cut', () => {
+  expect(names.filter((name) => name === '' || name.length > 63)).toEqual([])
+})
+
+test.each(Object.entries(sentences))(
+  '%s names a field and says what is wrong with it',
+  (_, { path, detail, inUse }) => {
+    expect(path).toMatch(/^[a-z][A-Za-z]*$/)
+    expect(detail).toMatch(/\w/)
+    if (inUse !== undefined) expect(inUse).toMatch(/\.$/)
+  },
+)
+
+test('what is still in use cannot be deleted without a sentence', () => {
+  const kept = Object.values(schema)
+    .filter((value) => is(value, PgTable))
+    .flatMap((table) => getTableConfig(table).foreignKeys)
+    .filter(({ onDelete }) => onDelete !== 'cascade')
+    .map((key) => toSnakeCase(key.getName()))
+  expect(kept.filter((name) => sentences[name]?.inUse === undefined)).toEqual([])
+})

@@ -1,0 +1,505 @@
+import { eq } from 'drizzle-orm'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { app } from '../app.ts'
+import { accounts, type ROLES } from '../db/schema.ts'
+import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
+import { type Caller, expectProblem, send, signIn, walk } from '../testing/caller.ts'
+import { registerBridge, scanOf } from '../testing/sealed.ts'
+
+// What every endpoint of the management API owes: it works, it refuses bad input, it refuses the wrong caller.
+
+const NOUNS = ['people', 'cards', 'groups', 'schedules', 'readers', 'rules', 'bridges', 'accounts'] as const
+type Noun = (typeof NOUNS)[number]
+type Fields = Record<string, unknown>
+type Operation = {
+  responses: Record<string, { content?: Record<string, { schema: { properties?: Fields } }> }>
+  requestBody?: object
+}
+
+let api: TestApi
+let owner: Caller
+let spec: { paths: Record<string, Record<string, Operation>> }
+
+/** One of each, for whoever needs one that is there. */
+const there: Record<string, string> = {}
+
+let made = 0
+const next = () => String(++made).padStart(4, '0')
+
+/** A body that adds one more. */
+const fresh: Record<Noun, () => Fields> = {
+  people: () => ({ name: `Person ${next()}` }),
+  cards: () => ({ personId: there['people'], number: `CA${next()}` }),
+  groups: () => ({ name: `Group ${next()}` }),
+  schedules: () => ({ name: `Schedule ${next()}`, windows: [{ days: [1], from: '07:00', to: '17:30' }] }),
+  readers: () => ({ name: `Reader ${next()}`, topic: `site/${next()}` }),
+  rules: () => ({ groupId: there['groups'], readerIds: [there['readers']] }),
+  bridges: () => ({ name: `Bridge ${next()}` }),
+  accounts: () => ({ email: `somebody-${next()}@example.org`, role: 'member', password: PASSWORD }),
+}
+
+/** A body that changes one. */
+const changed: Record<Noun, Fields> = {
+  people: { name: 'Changed' },
+  cards: { label: 'Changed' },
+  groups: { name: 'Changed' },
+  schedules: { name: 'Changed' },
+  readers: { name: 'Changed' },
+  rules: { scheduleId: null },
+  bridges: { name: 'Changed' },
+  accounts: { name: 'Changed' },
+}
+
+const add = async (noun: Noun, fields: Fields = {}): Promise<string> => {
+  const { status, body } = await owner.post(`/${noun}`, { ...fresh[noun](), ...fields })
+  expect({ status, body }).toMatchObject({ status: 201 })
+  return body.id
+}
+
+type Line = { body?: () => Fields; path?: () => Promise<string> | string }
+
+/** Every management endpoint, as OpenAPI spells it. */
+const endpoints: Record<string, Line> = {
+  ...Object.fromEntries(
+    NOUNS.flatMap((noun): [string, Line][] => [
+      [`GET /${noun}`, {}],
+      [`POST /${noun}`, { body: fresh[noun] }],
+      [`GET /${noun}/{id}`, { path: () => `/${noun}/${there[noun]}` }],
+      [`PATCH /${noun}/{id}`, { path: () => `/${noun}/${there[noun]}`, body: () => changed[noun] }],
+      [`DELETE /${noun}/{id}`, { path: async () => `/${noun}/${await add(noun)}` }],
+    ]),
+  ),
+  'GET /me': {},
+  'PATCH /me': { body: () => ({ name: 'Changed' }) },
+  'GET /groups/{id}/people': { path: () => `/groups/${there['groups']}/people` },
+  'PUT /groups/{id}/people/{personId}': { path: () => `/groups/${there['groups']}/people/${there['people']}` },
+  'DELETE /groups/{id}/people/{personId}': {
+    async path() {
+      const path = `/groups/${there['groups']}/people/${await add('people')}`
+      await owner.put(path)
+      return path
+    },
+  },
+  'POST /bridges/{id}/rotate': { path: () => `/bridges/${there['bridges']}/rotate` },
+  'GET /events': {},
+  'GET /events/{id}': { path: () => `/events/${there['events']}` },
+  'GET /explain': { path: () => `/explain?readerId=${there['readers']}&card=1` },
+}
+const ROUTES = Object.keys(endpoints)
+const CHANGES = ROUTES.filter((route) => !route.startsWith('GET') && !route.endsWith('/me'))
+const READS = ROUTES.filter((route) => !CHANGES.includes(route))
+const WITH_BODY = ROUTES.filter((route) => endpoints[route]?.body)
+const WITH_ID = ROUTES.filter((route) => route.includes('{'))
+
+const split = (route: string): [method: string, path: string] => {
+  const [method = '', path = ''] = route.split(' ')
+  return [method, path]
+}
+
+const call = async (route: string, sent: Parameters<Caller['send']>[2] = {}): Promise<Reply> => {
+  const [method, path] = split(route)
+  const { path: pathOf, body } = endpoints[route] ?? {}
+  return owner.send(method, (await pathOf?.()) ?? path, { ...(body && { body: JSON.stringify(body()) }), ...sent })
+}
+
+/** The same request at a path without anything behind it: refused before anybody looks. */
+const callNowhere = (route: string, sent: Parameters<Caller['send']>[2] = {}, id: string = crypto.randomUUID()) => {
+  const [method, path] = split(route)
+  const body = endpoints[route]?.body
+  return owner.send(method, path.replaceAll(/\{\w+\}/g, id), { ...(body && { body: JSON.stringify(body()) }), ...sent })
+}
+
+const each = async (routes: string[], ask: (route: string) => Promise<Reply>) =>
+  Promise.all(routes.map(async (route) => ({ route, reply: await ask(route) })))
+
+/** All of the routes refuse in the same way. */
+const expectProblems = async (routes: string[], ask: (route: string) => Promise<Reply>, status: number) => {
+  const answers = await each(routes, ask)
+  expect(Object.fromEntries(answers.map(({ route, reply }) => [route, reply.status]))).toEqual(
+    Object.fromEntries(routes.map((route) => [route, status])),
+  )
+  for (const { reply } of answers) expectProblem(reply, status)
+  return answers
+}
+
+beforeAll(async () => {
+  api = await startTestApi()
+  owner = await signIn(api, 'owner')
+  spec = await (await api.fetch('/openapi.json')).json()
+  for (const noun of NOUNS) there[noun] = await add(noun)
+  const bridge = await registerBridge(api, owner)
+  there['events'] = (await bridge.check(scanOf(there['readers'] ?? '', '1'))).scan
+})
+
+describe('the table', () => {
+  const routesOfApp = app.routes
+    .filter(({ method, path }) => method !== 'ALL' && path.startsWith('/api/v1/'))
+    .map(({ method, path }) => `${method} ${path.slice('/api/v1'.length).replaceAll(/:(\w+)/g, '{$1}')}`)
+  const forAnybody = ['POST /login', 'POST /login/refresh', 'POST /logout']
+
+  test('has a line for every management endpoint that is documented', () => {
+    const documented = Object.entries(spec.paths)
+      .filter(([path]) => path.startsWith('/api/v1/'))
+      .flatMap(([path, operations]) =>
+        Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.slice('/api/v1'.length)}`),
+      )
+    expect(documented.sort()).toEqual([...ROUTES, ...forAnybody].sort())
+  })
+
+  test('has a line for every management endpoint that there is', () => {
+    expect([...new Set(routesOfApp)].sort()).toEqual([...ROUTES, ...forAnybody].sort())
+  })
+})
+
+describe('it works', () => {
+  test.each(ROUTES)('%s answers as it is documented', async (route) => {
+    const [method, path] = split(route)
+    const { responses } = spec.paths[`/api/v1${path}`]?.[method.toLowerCase()] ?? { responses: {} }
+    const [[status, documented] = []] = Object.entries(responses).filter(([code]) => code.startsWith('2'))
+    const reply = await call(route)
+    expect({ status: reply.status, body: reply.body }).toMatchObject({ status: Number(status) })
+    const schema = documented?.content?.['application/json']?.schema
+    expect(Object.keys(reply.body).sort()).toEqual(Object.keys(schema?.properties ?? {}).sort())
+  })
+
+  test.each(NOUNS)('one of the %s that was added is listed, read, changed, deleted and then gone', async (noun) => {
+    const { body: added } = await owner.post(`/${noun}`, fresh[noun]())
+    const { key: _, ...shown } = added
+    const path = `/${noun}/${added.id}`
+    expect((await owner.get(path)).body).toEqual(shown)
+    expect((await owner.get(`/${noun}?limit=500`)).body.items).toContainEqual(shown)
+    const after = { ...shown, ...changed[noun] }
+    expect((await owner.patch(path, changed[noun])).body).toEqual(after)
+    expect((await owner.get(`/${noun}/${added.id.toUpperCase()}`)).body).toEqual(after)
+    expect((await owner.delete(path)).status).toBe(204)
+    expectProblem(await owner.get(path), 404)
+  })
+
+  test('an answer may not be kept by a cache', async () => {
+    expect((await owner.get('/people')).headers.get('cache-control')).toBe('no-store')
+  })
+})
+
+describe('it refuses the wrong caller', () => {
+  test.each([
+    ['without a token', undefined],
+    ['with a token that nobody signed', 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2lnbmF0dXJl'],
+  ])('every endpoint answers 401 %s', async (_, token) => {
+    const asStranger = (route: string) => {
+      const [method, path] = split(route)
+      return send(api, method, path.replaceAll(/\{\w+\}/g, crypto.randomUUID()), token === undefined ? {} : { token })
+    }
+    await expectProblems(ROUTES, asStranger, 401)
+  })
+
+  const inRole = async (role: (typeof ROLES)[number], work: () => Promise<unknown>) => {
+    await api.db.update(accounts).set({ role }).where(eq(accounts.id, owner.id))
+    await work().finally(() => api.db.update(accounts).set({ role: 'owner' }).where(eq(accounts.id, owner.id)))
+  }
+
+  test.each(['operator', 'auditor', 'member'] as const)('every change is forbidden to the role %s', (role) =>
+    inRole(role, () => expectProblems(CHANGES, (route) => callNowhere(route), 403)),
+  )
+
+  test.each(['operator', 'auditor', 'member'] as const)('everything is open to the role %s for reading', (role) =>
+    inRole(role, async () => {
+      const answers = await each(READS, (route) => call(route))
+      expect(answers.filter(({ reply }) => reply.status !== 200)).toEqual([])
+    }),
+  )
+
+  test('an administrator may change everything', () =>
+    inRole('admin', async () => {
+      const answers = await each(CHANGES, (route) => call(route))
+      expect(answers.filter(({ reply }) => reply.status >= 300)).toEqual([])
+    }))
+})
+
+describe('it refuses bad input', () => {
+  test('what is not there is a 404, wherever an id may stand', async () => {
+    await expectProblems(WITH_ID, (route) => callNowhere(route), 404)
+  })
+
+  test('what is not an id is a 422 that names it, wherever an id may stand', async () => {
+    const answers = await expectProblems(WITH_ID, (route) => callNowhere(route, {}, 'nobody'), 422)
+    for (const { reply } of answers) expect(reply.body.errors.map(({ path }) => path)).toContain('id')
+  })
+
+  test.each([
+    '1',
+    '0198c1a2-0000-7000-8000-000000000000x',
+    '0198c1a2000070008000000000000000',
+    '%00',
+    '%',
+    "'%20or%20true--",
+  ])('an id is not %s', async (id) => {
+    expectProblem(await owner.get(`/people/${id}`), 422, 'id')
+  })
+
+  test.each([
+    ['a list', '[]', 422],
+    ['an object without fields', '{}', 422],
+    ['half an object', '{"name":', 400],
+  ])('%s for a body is refused everywhere', async (_, body, status) => {
+    await expectProblems(WITH_BODY, (route) => call(route, { body }), status)
+  })
+
+  test.each([
+    ['a list of fields', '[{"name":"x"}]', 422],
+    ['null', 'null', 422],
+    ['a text', '"name"', 422],
+    ['a number', '1', 422],
+    ['spaces', '  ', 400],
+    ['a byte order mark and rubbish', '\ufeff{', 400],
+  ])('a body is not %s', async (_, body, status) => {
+    for (const route of ['POST /people', 'PATCH /people/{id}']) expectProblem(await call(route, { body }), status)
+  })
+
+  test('a field that is unknown is refused and named', async () => {
+    const withSurplus = (route: string) =>
+      call(route, { body: JSON.stringify({ ...endpoints[route]?.body?.(), surplus: 1 }) })
+    const answers = await expectProblems(WITH_BODY, withSurplus, 422)
+    for (const { reply } of answers) expect(reply.body.errors.map(({ path }) => path)).toEqual(['surplus'])
+  })
+
+  test.each(['id', '__proto__', 'constructor'])('the field %s is as unknown as any other', async (name) => {
+    const body = `{"name":"x","${name}":"0198c1a2-0000-7000-8000-000000000000"}`
+    for (const route of ['POST /people', 'PATCH /people/{id}']) expectProblem(await call(route, { body }), 422, name)
+  })
+
+  test('a body that is not called JSON is a 415 everywhere', async () => {
+    await expectProblems(WITH_BODY, (route) => call(route, { type: 'text/plain' }), 415)
+  })
+
+  test.each(['application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonp', ''])(
+    'the type %j is not JSON',
+    async (type) => {
+      expectProblem(await call('PATCH /people/{id}', { type }), 415)
+    },
+  )
+
+  test('JSON may say that it is UTF-8', async () => {
+    expect((await call('PATCH /people/{id}', { type: 'Application/JSON; charset=utf-8' })).status).toBe(200)
+  })
+
+  test('a body of more than 256 KiB is a 413, one of less is read', async () => {
+    const body = (size: number) => JSON.stringify({ name: 'x'.repeat(size * 1024) })
+    for (const route of ['POST /people', 'PATCH /me']) {
+      expectProblem(await call(route, { body: body(256) }), 413)
+      expectProblem(await call(route, { body: body(255) }), 422, 'name')
+    }
+  })
+
+  const TEXTS: [Noun, string][] = [
+    ['people', 'name'],
+    ['people', 'employeeNumber'],
+    ['people', 'email'],
+    ['cards', 'number'],
+    ['cards', 'label'],
+    ['groups', 'name'],
+    ['schedules', 'name'],
+    ['readers', 'name'],
+    ['readers', 'topic'],
+    ['readers', 'replyTopic'],
+    ['readers', 'timezone'],
+    ['bridges', 'name'],
+    ['accounts', 'name'],
+    ['accounts', 'email'],
+  ]
+  test.each([
+    ['a NUL', 'A\0B'],
+    ['a control character', 'A\u0007B'],
+    ['half a surrogate pair', 'A\ud800B'],
+    ['a text that is too long', 'A'.repeat(501)],
+    ['an empty text', ''],
+    ['a number', 5],
+  ])('%s is refused in every text, when adding and when changing', async (_, text) => {
+    await Promise.all(
+      TEXTS.map(async ([noun, field]) => {
+        expectProblem(await owner.post(`/${noun}`, { ...fresh[noun](), [field]: text }), 422, field)
+        expectProblem(await owner.patch(`/${noun}/${there[noun]}`, { [field]: text }), 422, field)
+      }),
+    )
+  })
+
+  const ABSENT = '0198c1a2-0000-7000-8000-000000000000'
+  const BAD: [Noun, string, unknown, string?][] = [
+    ['people', 'name', null],
+    ['people', 'name', '   '],
+    ['people', 'name', 'A'.repeat(201)],
+    ['people', 'email', 'not an address'],
+    ['people', 'active', 'yes'],
+    ['people', 'active', null],
+    ['people', 'validFrom', 'tomorrow'],
+    ['people', 'validFrom', '2026-01-31'],
+    ['people', 'validFrom', '2026-01-31T08:00:00'],
+    ['people', 'validFrom', '2026-13-01T00:00:00Z'],
+    ['people', 'validFrom', '2026-02-31T00:00:00Z'],
+    ['people', 'validFrom', '0000-01-01T00:00:00Z'],
+    ['people', 'validUntil', '9999-12-31T23:59:59-23:59'],
+    ['people', 'validUntil', 1_767_225_600_000],
+    ['cards', 'personId', ABSENT],
+    ['cards', 'personId', null],
+    ['cards', 'personId', 'Ada'],
+    ['cards', 'form', 'octal'],
+    ['cards', 'status', 'eaten'],
+    ['cards', 'validUntil', '0000-01-01T00:00:00Z'],
+    ['cards', 'label', 'A'.repeat(201)],
+    ['schedules', 'windows', null],
+    ['schedules', 'windows', {}],
+    ['readers', 'profile', 'baroque'],
+    ['readers', 'cardView', 'octal'],
+    ['readers', 'direction', 'up'],
+    ['readers', 'enabled', 1],
+    ['readers', 'openMs', -1],
+    ['readers', 'openMs', 600_001],
+    ['readers', 'openMs', 1.5],
+    ['readers', 'openMs', '3000'],
+    ['rules', 'groupId', ABSENT],
+    ['rules', 'groupId', null],
+    ['rules', 'scheduleId', ABSENT],
+    ['rules', 'readerIds', [ABSENT]],
+    ['rules', 'readerIds', []],
+    ['rules', 'readerIds', null],
+    ['rules', 'readerIds', ['front door'], 'readerIds.0'],
+    ['accounts', 'role', 'king'],
+    ['accounts', 'role', null],
+    ['accounts', 'personId', ABSENT],
+    ['accounts', 'disabled', 'no'],
+  ]
+  test.each(BAD)('%s refuses as %s: %j', async (noun, field, value, path = field) => {
+    expectProblem(await owner.post(`/${noun}`, { ...fresh[noun](), [field]: value }), 422, path)
+    expectProblem(await owner.patch(`/${noun}/${there[noun]}`, { [field]: value }), 422, path)
+  })
+
+  test('every field that is wrong is named', async () => {
+    const { body } = await owner.post('/people', { email: 'x', active: 1 })
+    expect(body.errors.map(({ path }) => path).sort()).toEqual(['active', 'email', 'name'])
+  })
+})
+
+describe('a list', () => {
+  const SAME = 'Same name'
+  const NAMED: Noun[] = ['people', 'groups', 'schedules', 'readers', 'bridges']
+  const LISTS = [...NOUNS.map((noun) => `/${noun}`), '/events', '/members']
+
+  /** The people of a group are a list as well. */
+  const pathOf = (list: string) => (list === '/members' ? `/groups/${there['groups']}/people` : list)
+
+  beforeAll(async () => {
+    const five = [1, 2, 3, 4, 5]
+    const person = { personId: await add('people') }
+    await Promise.all(
+      five.flatMap((i) => [
+        ...NAMED.map((noun) => add(noun, { name: SAME })),
+        add('cards', { ...person, number: `0${i}` }),
+        add('rules'),
+        api.db.insert(accounts).values({ email: `${i}@example.org`, role: 'member', passwordHash: 'x' }),
+      ]),
+    )
+    const { body } = await owner.get(`/people?q=${encodeURIComponent(SAME)}`)
+    await Promise.all(body.items.map(({ id }) => owner.put(`/groups/${there['groups']}/people/${id}`)))
+    const bridge = await registerBridge(api, owner)
+    const at = new Date(Date.now() - 60_000).toISOString()
+    await Promise.all(five.map(() => bridge.check(scanOf(there['readers'] ?? '', '1', { at }))))
+  })
+
+  test.each(LISTS)('%s gives every row once and in the same order, whatever the size of the page', async (list) => {
+    const path = pathOf(list)
+    const { body } = await owner.get(`${path}${path.includes('?') ? '&' : '?'}limit=500`)
+    const whole = body.items.map(({ id }) => id)
+    expect(whole.length).toBeGreaterThanOrEqual(5)
+    expect(new Set(whole).size).toBe(whole.length)
+    expect(body.nextCursor).toBeNull()
+    expect(await walk(owner, path, 2)).toEqual(whole)
+    expect(await walk(owner, path, whole.length)).toEqual(whole)
+    if (list !== '/events') expect(await walk(owner, path, whole.length - 1)).toEqual(whole)
+  })
+
+  test.each(NAMED)('%s is by name, and by id where names are equal', async (noun) => {
+    const { items } = (await owner.get(`/${noun}?limit=500`)).body
+    const same = items.filter(({ name }) => name === SAME).map(({ id }) => id)
+    expect(same).toHaveLength(5)
+    expect(same).toEqual([...same].sort())
+  })
+
+  test('shows 50 rows when no limit is given', async () => {
+    await Promise.all(Array.from({ length: 51 }, () => add('groups')))
+    const { items, nextCursor } = (await owner.get('/groups')).body
+    expect(items).toHaveLength(50)
+    expect(nextCursor).not.toBeNull()
+  })
+
+  const cursor = (...values: unknown[]) => Buffer.from(JSON.stringify(values)).toString('base64url')
+  const SOME_ID = '0198c1a2-0000-7000-8000-000000000000'
+
+  test.each([
+    ['limit=0', 'limit'],
+    ['limit=501', 'limit'],
+    ['limit=abc', 'limit'],
+    ['cursor=rubbish', 'cursor'],
+    ['surplus=1', 'surplus'],
+  ])('refuses ?%s, whichever it is', async (query, path) => {
+    await Promise.all(LISTS.map(async (list) => expectProblem(await owner.get(`${pathOf(list)}?${query}`), 422, path)))
+  })
+
+  test.each([
+    ['limit=-1', 'limit'],
+    ['limit=1.5', 'limit'],
+    ['limit=', 'limit'],
+    ['limit=1&limit=2', 'limit'],
+    ['cursor=', 'cursor'],
+    [`cursor=${cursor()}`, 'cursor'],
+    [`cursor=${cursor({})}`, 'cursor'],
+    [`cursor=${cursor('a', 'b', 'c')}`, 'cursor'],
+    [`cursor=${cursor('Ada', 'not an id')}`, 'cursor'],
+    [`cursor=${cursor('A\0', SOME_ID)}`, 'cursor'],
+    [`cursor=${cursor(1, SOME_ID)}`, 'cursor'],
+  ])('refuses ?%s', async (query, path) => {
+    expectProblem(await owner.get(`/people?${query}`), 422, path)
+  })
+
+  test('refuses a cursor of more than 2048 letters', async () => {
+    expectProblem(await owner.get(`/people?cursor=${'A'.repeat(2049)}`), 422, 'cursor')
+  })
+
+  test('of events refuses a cursor whose time no calendar has', async () => {
+    expectProblem(await owner.get(`/events?cursor=${cursor('0000-01-01T00:00:00Z', SOME_ID)}`), 422, 'cursor')
+  })
+
+  const SEARCHED: [Noun, string][] = [
+    ...NAMED.map((noun): [Noun, string] => [noun, 'name']),
+    ['readers', 'topic'],
+    ['cards', 'label'],
+    ['people', 'employeeNumber'],
+  ]
+  test.each(SEARCHED)('of %s is searched by %s: any part of it, in any case, to the letter', async (noun, field) => {
+    const texts = ['x100%x', 'x100 x', 'xaäb_cx', 'xaäbdcx', 'xback\\slashx', 'xbackslashx']
+    const ids = await Promise.all(texts.map((text) => add(noun, { [field]: text })))
+    const find = async (q: string) =>
+      (await owner.get(`/${noun}?q=${encodeURIComponent(q)}`)).body.items.map(({ id }) => texts[ids.indexOf(id)])
+    expect(await find('100%')).toEqual(['x100%x'])
+    expect(await find('AÄB_C')).toEqual(['xaäb_cx'])
+    expect(await find('back\\s')).toEqual(['xback\\slashx'])
+    expect(await find(' xaäb ')).toHaveLength(2)
+    expect(await find("' or true--")).toEqual([])
+    await Promise.all(ids.map((id) => owner.delete(`/${noun}/${id}`)))
+  })
+
+  test('of accounts is searched by e-mail and name', async () => {
+    const [found] = (await owner.get('/accounts?q=3@EXAMPLE')).body.items
+    expect(found).toMatchObject({ email: '3@example.org' })
+    await owner.patch(`/accounts/${found?.id}`, { name: 'The 100% Third' })
+    expect((await owner.get('/accounts?q=100%25%20third')).body.items.map(({ id }) => id)).toEqual([found?.id])
+    expect((await owner.get('/accounts?q=100_')).body.items).toEqual([])
+  })
+
+  test('refuses to search for nothing', async () => {
+    const searchable = NOUNS.filter((noun) => noun !== 'rules')
+    await Promise.all(searchable.map(async (noun) => expectProblem(await owner.get(`/${noun}?q=`), 422, 'q')))
+  })
+
+  test.each(['%20', '%00', 'A'.repeat(101), 'a&q=b'])('refuses to search for %s', async (q) => {
+    expectProblem(await owner.get(`/people?q=${q}`), 422, 'q')
+  })
+})

@@ -1,0 +1,57 @@
+import { base64url } from 'jose'
+import * as v from 'valibot'
+import { CALLS, type Call, open, SEALED, seal, sealingKey } from '../contract/envelope.ts'
+import { Answer, type Scan } from '../contract/scan.ts'
+import { SiteAnswer } from '../contract/site.ts'
+import type { Client, TestApi } from './api.ts'
+
+export type Bridge = {
+  id: string
+  key: string
+  /** Asks with this bridge's key; the answer is the sealed text, or a refusal. */
+  ask(call: Call, message: Record<string, unknown>): Promise<Response>
+  check(scan: Scan): Promise<Answer>
+  config(version?: string): Promise<SiteAnswer>
+}
+
+/** What a bridge would post, whoever sealed it. */
+export const post = (api: TestApi, call: Call, sealed: string): Promise<Response> =>
+  api.fetch(call.path, { method: 'POST', headers: { 'content-type': SEALED }, body: sealed })
+
+export const keyOf = (text: string): Promise<CryptoKey> => sealingKey(base64url.decode(text))
+
+/** A bridge with a key, whether the key is good or not. */
+export const bridgeWith = (api: TestApi, id: string, key: string): Bridge => {
+  const ask: Bridge['ask'] = async (call, message) =>
+    post(api, call, await seal(message, call.ask, id, await keyOf(key), new Date()))
+
+  const answered = async (call: Call, message: Record<string, unknown>) => {
+    const response = await ask(call, message)
+    const text = await response.text()
+    if (response.status !== 200) throw new Error(`${call.path} answered ${response.status}: ${text}`)
+    return open(text, call.answer, await keyOf(key), new Date())
+  }
+  return {
+    id,
+    key,
+    ask,
+    check: async (scan) => v.parse(Answer, await answered(CALLS.check, { scan })),
+    config: async (version) =>
+      v.parse(SiteAnswer, await answered(CALLS.config, version === undefined ? {} : { version })),
+  }
+}
+
+/** Registers a bridge through the front door. */
+export const registerBridge = async (api: TestApi, admin: Client, name = 'Cellar'): Promise<Bridge> => {
+  const { body } = await admin.post('/bridges', { name })
+  return bridgeWith(api, body.id, String(body['key']))
+}
+
+/** A scan of just now. It is dated a second ahead, so that a busy machine does not make it late. */
+export const scanOf = (readerId: string, card: string, more: Partial<Scan> = {}): Scan => ({
+  id: crypto.randomUUID(),
+  readerId,
+  card,
+  at: new Date(Date.now() + 1_000).toISOString(),
+  ...more,
+})

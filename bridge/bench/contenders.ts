@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { Sql } from 'postgres'
+import { SetupError } from '../../api/contract/environment.ts'
+import type { Site } from './load.ts'
+import { freePort, type Processes, pidOf, runToEnd, until } from './processes.ts'
+import { seed } from './seed.ts'
+
+// The processes that are compared: the floor, and Lintel over a small and over a large site.
+
+const here = import.meta.dirname
+const API = join(here, '../../api/node.ts')
+const MIGRATE = join(here, '../../api/db/migrate-main.ts')
+const BRIDGE = join(here, '../main.ts')
+const FLOOR_API = join(here, 'floor-api.ts')
+const FLOOR_BRIDGE = join(here, 'floor-bridge.ts')
+
+/** Where everything happens: a database of one's own, and topics that nobody else uses. */
+export type Place = { processes: Processes; mqtt: string; prefix: string; database: { url: string; sql: Sql } }
+
+const siteAt = (prefix: string, name: string, cards: number): Site => ({
+  name,
+  cards,
+  scanTopic: (reader) => `${prefix}/scan/${reader}`,
+  replyTopic: (reader) => `${prefix}/open/${reader}`,
+})
+
+export const startFloor = async ({ processes, mqtt, prefix, database }: Place, cards: number): Promise<Site> => {
+  const { said } = await processes.startNode('The floor’s API', FLOOR_API, { DATABASE_URL: database.url })
+  const env = { MQTT_URL: mqtt, API_URL: String(said), TOPICS: `${prefix}/scan/+` }
+  await processes.startNode('The floor’s bridge', FLOOR_BRIDGE, env)
+  return siteAt(prefix, 'the floor', cards)
+}
+
+export type Lintel = { site: Site; pids: { api: number; bridge: number } }
+
+/** Lintel as it is deployed: migrated, seeded, an API process, a bridge registered over HTTP, a bridge process. */
+export const startLintel = async (place: Place, name: string, cards: number, events: number): Promise<Lintel> => {
+  const { processes, mqtt, prefix, database } = place
+  const site = siteAt(prefix, name, cards)
+  await runToEnd('npm run migrate', process.execPath, [MIGRATE], { env: { DATABASE_URL: database.url } })
+  await seed(database.sql, site, events)
+
+  const port = await freePort()
+  const account = { email: 'bench@lintel.local', password: randomBytes(18).toString('base64url') }
+  const api = processes.start(`The API of ${name}`, process.execPath, [API], {
+    env: {
+      DATABASE_URL: database.url,
+      MQTT_URL: mqtt,
+      PORT: String(port),
+      APP_KEY: randomBytes(32).toString('base64'),
+      ADMIN_EMAIL: account.email,
+      ADMIN_PASSWORD: account.password,
+      LOG_LEVEL: 'warn',
+    },
+  })
+  const url = `http://127.0.0.1:${port}`
+  await Promise.race([until('The API', () => ready(url)), processes.failed])
+  const { id, key } = await registerBridge(url, account)
+  const bridge = await processes.startNode(`The bridge of ${name}`, BRIDGE, {
+    API_URL: url,
+    BRIDGE_ID: id,
+    BRIDGE_KEY: key,
+    MQTT_URL: mqtt,
+    LOG_LEVEL: 'warn',
+  })
+  return { site, pids: { api: pidOf(api), bridge: bridge.pid } }
+}
+
+const ready = async (url: string) => {
+  const { status } = await fetch(`${url}/ready`)
+  if (status !== 200) throw new Error(`/ready answered ${status}`)
+}
+
+const registerBridge = async (url: string, account: { email: string; password: string }) => {
+  const { access_token: token } = await postJson(`${url}/api/v1/login`, account)
+  const { id, key } = await postJson(`${url}/api/v1/bridges`, { name: 'Bench' }, `Bearer ${token}`)
+  return { id: String(id), key: String(key) }
+}
+
+const postJson = async (url: string, body: unknown, authorization = ''): Promise<Record<string, unknown>> => {
+  const headers = { 'content-type': 'application/json', ...(authorization && { authorization }) }
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+  if (!response.ok) {
+    throw new SetupError(`POST ${new URL(url).pathname} answered ${response.status}: ${await response.text()}`)
+  }
+  return response.json()
+}

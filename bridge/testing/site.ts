@@ -1,0 +1,200 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { Aedes } from 'aedes'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { v7 } from 'uuid'
+import { afterAll, vi } from 'vitest'
+import { freshDatabase } from '../../api/testing/database.ts'
+import { type Cable, proxyTo } from './proxy.ts'
+
+const ENV = {
+  APP_KEY: Buffer.from(Array.from({ length: 32 }, (_, i) => (i * 53 + 7) % 256)).toString('base64'),
+  ADMIN_EMAIL: 'admin@example.org',
+  ADMIN_PASSWORD: 'correct horse battery staple',
+  LOG_LEVEL: 'debug',
+}
+
+export type Running = { child: ChildProcess; log: string[]; said(text: RegExp): Promise<RegExpMatchArray> }
+
+/** A process of ours, as an operator would start it, with what it prints. */
+const start = (file: string, env: Record<string, string>): Running => {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, [file], {
+    env: { PATH, HOME, ...ENV, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const log: string[] = []
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: Buffer) => log.push(text.toString()))
+  const said = (text: RegExp) =>
+    vi.waitFor(
+      () => {
+        const match = log.join('').match(text)
+        if (!match) throw new Error(`${file} never said ${text}; it said:\n${log.join('')}`)
+        return match
+      },
+      { timeout: 20_000, interval: 20 },
+    )
+  return { child, log, said }
+}
+
+const stop = async ({ child }: Running) => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
+
+/** The broker of TEST_MQTT_URL, or an embedded one. */
+const broker = async () => {
+  const given = process.env['TEST_MQTT_URL']
+  if (given) {
+    const { hostname, port } = new URL(given)
+    return { host: hostname, port: Number(port || 1883), close: async () => {} }
+  }
+  const aedes = await Aedes.createBroker()
+  const server = createServer({ noDelay: true }, aedes.handle).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  return {
+    host: '127.0.0.1',
+    port: typeof address === 'object' && address ? address.port : 0,
+    async close() {
+      await new Promise<void>((done) => aedes.close(done))
+      server.close()
+    },
+  }
+}
+
+type Json = { id: string; items: Record<string, unknown>[] } & Record<string, unknown>
+export type Door = { id: string; topic: string; replyTopic: string }
+
+export type Site = {
+  api: Running
+  bridge: Running
+  bridgeId: string
+  /** Between the API and its database, the bridge and the API, the bridge and its broker. */
+  toDatabase: Cable
+  toApi: Cable
+  toBroker: Cable
+  /** A client of the broker's, as a reader or a relay is one. */
+  mqtt: MqttClient
+  call(method: string, path: string, body?: unknown): Promise<Json>
+  /** A reader with topics of its own, which a granted card passes; resolves when the bridge listens to it. */
+  door(reader?: Record<string, unknown>): Promise<Door>
+  /** Everything published on a topic from now on. */
+  hear(topic: string): Promise<string[]>
+  events(door: Door): Promise<Record<string, unknown>[]>
+  startBridge(env?: Record<string, string>): Running
+}
+
+/** The number of a card that is let in everywhere, as a decimal reader says it. */
+export const KNOWN_CARD = '6159760'
+
+/** API, broker and bridge as processes that talk to each other as in production, through proxies that can fail them. */
+export const startSite = async (): Promise<Site> => {
+  // Whatever was started is ended, last first, also when the start itself fails half-way.
+  const endings: (() => Promise<unknown>)[] = []
+  afterAll(async () => {
+    for (const end of endings.reverse()) await end()
+  })
+
+  const database = await freshDatabase()
+  endings.push(database.close)
+  const { port, hostname } = new URL(database.url)
+  const toDatabase = await proxyTo(hostname, Number(port || 5432))
+  endings.push(toDatabase.close)
+  const databaseUrl = new URL(database.url)
+  databaseUrl.host = `127.0.0.1:${toDatabase.port}`
+  const api = start('api/node.ts', { DATABASE_URL: databaseUrl.href, PORT: '0' })
+  endings.push(() => stop(api))
+  const [, apiUrl = ''] = await api.said(/listens at (http:\S+)/)
+
+  const login = { email: ENV.ADMIN_EMAIL, password: ENV.ADMIN_PASSWORD }
+  let token = ''
+  const call: Site['call'] = async (method, path, body) => {
+    const response = await fetch(`${apiUrl}/api/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`)
+    return text === '' ? ({} as Json) : JSON.parse(text)
+  }
+  token = String((await call('POST', '/login', login))['access_token'])
+
+  const group = await call('POST', '/groups', { name: 'Everybody' })
+  const person = await call('POST', '/people', { name: 'Ada' })
+  await call('PUT', `/groups/${group.id}/people/${person.id}`)
+  await call('POST', '/cards', { personId: person.id, number: KNOWN_CARD, form: 'decimal' })
+
+  const where = await broker()
+  const toBroker = await proxyTo(where.host, where.port)
+  const toApi = await proxyTo('127.0.0.1', Number(new URL(apiUrl).port))
+  endings.push(where.close, toBroker.close, toApi.close)
+  const registered = await call('POST', '/bridges', { name: 'Test' })
+  const startBridge = (env: Record<string, string> = {}) =>
+    start('bridge/main.ts', {
+      API_URL: `http://127.0.0.1:${toApi.port}`,
+      MQTT_URL: `mqtt://127.0.0.1:${toBroker.port}`,
+      BRIDGE_ID: registered.id,
+      BRIDGE_KEY: String(registered['key']),
+      ...env,
+    })
+  const bridge = startBridge()
+  endings.push(() => stop(bridge))
+  await bridge.said(/"listening"/)
+  const mqtt = await connectAsync(`mqtt://${where.host}:${where.port}`, { protocolVersion: 4 })
+  mqtt.setMaxListeners(100)
+  endings.push(() => mqtt.endAsync(true))
+
+  const hear: Site['hear'] = async (topic) => {
+    const heard: string[] = []
+    await mqtt.subscribeAsync(topic)
+    mqtt.on('message', (on, payload) => {
+      if (on === topic) heard.push(payload.toString())
+    })
+    return heard
+  }
+
+  const add = async (reader: Record<string, unknown>): Promise<Door> => {
+    const topics = { topic: `/${v7()}/rfid/Tag`, replyTopic: `/${v7()}/open` }
+    const { id } = await call('POST', '/readers', { name: 'Door', ...topics, ...reader })
+    return { id, ...topics }
+  }
+  const letIn = (doors: Door[]) => call('POST', '/rules', { groupId: group.id, readerIds: doors.map(({ id }) => id) })
+  const listens = async () => {
+    const { items } = await call('GET', '/readers?limit=500')
+    await bridge.said(new RegExp(`"listening","topics":${items.length}\\b`))
+  }
+
+  // Most tests want a door like any other: made together, so that the bridge has to be waited for only once.
+  const spare = await Promise.all(Array.from({ length: 24 }, () => add({})))
+  await letIn(spare)
+  await listens()
+  const door: Site['door'] = async (reader) => {
+    const ready = reader === undefined ? spare.pop() : undefined
+    if (ready) return ready
+    const made = await add(reader ?? {})
+    await letIn([made])
+    await listens()
+    return made
+  }
+
+  const events: Site['events'] = async ({ id }) => (await call('GET', `/events?readerId=${id}`)).items
+
+  return {
+    api,
+    bridge,
+    bridgeId: registered.id,
+    toDatabase,
+    toApi,
+    toBroker,
+    mqtt,
+    call,
+    door,
+    hear,
+    events,
+    startBridge,
+  }
+}
