@@ -32,8 +32,8 @@ const views: Record<CardView, View> = {
 
 /** Hex of whole bytes in any case, separators ignored → canonical; undefined when it is not that, or only zeros. */
 export const canonicalHex = (text: string): string | undefined => {
-  const digits = text.replace(/[\s:.-]/g, '').toUpperCase()
-  return /^([0-9A-F]{2}){1,32}$/.test(digits) && /[^0]/.test(digits) ? digits : undefined
+  const digits = text.replace(/[\s:.-]/g, '')
+  return /^([0-9A-Fa-f]{2}){1,32}$/.test(digits) && /[^0]/.test(digits) ? digits.toUpperCase() : undefined
 }
 
 /** Decimal digits → the same value without leading zeros; undefined when it is not that, or zero. */

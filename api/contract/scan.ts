@@ -49,7 +49,12 @@ export const isPlainText = (text: string): boolean => !/\p{Cc}|\p{Cs}/u.test(tex
 /** What a reader published as a card: short, printable, not empty. Whether it is a card is the reader's view to say. */
 export const CardText = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(128), v.check(isPlainText, 'not text'))
 
-const instant = v.pipe(v.string(), v.isoTimestamp())
+/** RFC 3339, and one that a clock can show: a time that parses to NaN would be later than nothing, so never late. */
+const instant = v.pipe(
+  v.string(),
+  v.isoTimestamp(),
+  v.check((text) => !Number.isNaN(Date.parse(text)), 'not a time'),
+)
 
 /**
  * What a bridge asks. `id` is minted once per scan, so asking twice is harmless; `at` is when the scan arrived, on the
