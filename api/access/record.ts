@@ -23,7 +23,7 @@ export const record = async (db: Db, scan: Scan, verdict: Verdict): Promise<Answ
     insert into events
       (id, at, received_at, reader_id, card_number, card_id, person_id, decision, reason, source, bridge_id, open_ms)
     values
-      (${scan.id}, ${scan.at}, ${receivedAt.toISOString()}, ${scan.readerId}, ${scan.card}, ${cardId}, ${personId},
+      (${scan.id}, ${new Date(scan.at).toISOString()}, ${receivedAt.toISOString()}, ${scan.readerId}, ${scan.card}, ${cardId}, ${personId},
        ${decisionOf(reason)}, ${reason}, 'online', ${bridgeId}, ${openMs})
     on conflict (id) do nothing
     returning id, decision, reason, received_at as "receivedAt", open_ms as "openMs"`

@@ -59,5 +59,6 @@ const judge = ({ late, reader, cards }: Facts, at: Date, rules: readonly { open:
   return 'granted'
 }
 
-const isBefore = ({ validFrom }: Validity, at: Date) => validFrom !== null && at < validFrom
-const isAfter = ({ validUntil }: Validity, at: Date) => validUntil !== null && at >= validUntil
+// Asked this way round, a date that is none (Postgres knows `infinity`) refuses; the other way round it would let pass.
+const isBefore = ({ validFrom }: Validity, at: Date) => validFrom !== null && !(at >= validFrom)
+const isAfter = ({ validUntil }: Validity, at: Date) => validUntil !== null && !(at < validUntil)

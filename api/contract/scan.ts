@@ -53,7 +53,7 @@ export const CardText = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength
 const instant = v.pipe(
   v.string(),
   v.isoTimestamp(),
-  v.check((text) => !Number.isNaN(Date.parse(text)), 'not a time'),
+  v.check((text) => Date.parse(text) >= 0, 'not a time'),
 )
 
 /**

@@ -1,5 +1,6 @@
 import { isAscii } from 'node:buffer'
 import { keyOfScan } from '../../api/contract/card-views.ts'
+import { isPlainText } from '../../api/contract/scan.ts'
 import type { Profile } from './profile.ts'
 
 /** Longer than any card in any view; whatever is longer is something else. */
@@ -17,7 +18,8 @@ export const plain: Profile = {
     if (payload.length > MOST || !isAscii(payload)) return { dropped: 'not_text' }
     const card = payload.toString('ascii').trim()
     if (REMOVAL.test(card)) return { dropped: 'removal' }
-    return keyOfScan(cardView, card) === undefined ? { dropped: 'not_a_card' } : { card }
+    const known = isPlainText(card) && keyOfScan(cardView, card) !== undefined
+    return known ? { card } : { dropped: 'not_a_card' }
   },
   reply({ decision }, { replyTopic }) {
     return replyTopic === null ? undefined : { topic: replyTopic, payload: decision === 'granted' ? '1' : '0' }
