@@ -1,7 +1,7 @@
 import { createMiddleware } from 'hono/factory'
 import { validator } from 'hono-openapi'
 import * as v from 'valibot'
-import { isPlainText } from './contract/scan.ts'
+import { isInstant, isPlainText } from './contract/scan.ts'
 import { InvalidFields, refuse } from './errors.ts'
 import type { AppEnv } from './platform.ts'
 
@@ -65,8 +65,8 @@ export const email = v.pipe(v.string(), v.trim(), v.toLowerCase(), v.maxLength(2
 export const instant = v.pipe(
   v.string(),
   v.isoTimestamp('not a time such as 2026-01-31T08:00:00Z'),
+  v.check(isInstant, 'not a time such as 2026-01-31T08:00:00Z'),
   v.transform((text) => new Date(text)),
-  v.check((at) => !Number.isNaN(at.getTime()), 'not a time such as 2026-01-31T08:00:00Z'),
 )
 
 /** RFC 3339 as it goes out. */

@@ -16,7 +16,7 @@ CREATE TABLE "bridges" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
 	"generation" integer DEFAULT 1 NOT NULL,
-	"last_seen_at" timestamp with time zone
+	"last_seen_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "card_keys" (
@@ -34,8 +34,8 @@ CREATE TABLE "cards" (
 	"form" text DEFAULT 'hex' NOT NULL,
 	"label" text,
 	"status" text DEFAULT 'active' NOT NULL,
-	"valid_from" timestamp with time zone,
-	"valid_until" timestamp with time zone,
+	"valid_from" timestamp (3) with time zone,
+	"valid_until" timestamp (3) with time zone,
 	CONSTRAINT "cards_number" UNIQUE("number","form"),
 	CONSTRAINT "cards_status" CHECK ("cards"."status" in ('active', 'blocked', 'lost', 'returned')),
 	CONSTRAINT "cards_canonical" CHECK (("cards"."form" = 'hex' and "cards"."number" ~ '^([0-9A-F]{2}){1,32}$') or ("cards"."form" = 'decimal' and "cards"."number" ~ '^[1-9][0-9]{0,77}$')),
@@ -44,8 +44,8 @@ CREATE TABLE "cards" (
 --> statement-breakpoint
 CREATE TABLE "events" (
 	"id" uuid PRIMARY KEY NOT NULL,
-	"at" timestamp with time zone NOT NULL,
-	"received_at" timestamp with time zone NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"received_at" timestamp (3) with time zone NOT NULL,
 	"reader_id" uuid,
 	"card_number" text NOT NULL,
 	"card_id" uuid,
@@ -77,8 +77,8 @@ CREATE TABLE "people" (
 	"email" text,
 	"employee_number" text,
 	"active" boolean DEFAULT true NOT NULL,
-	"valid_from" timestamp with time zone,
-	"valid_until" timestamp with time zone,
+	"valid_from" timestamp (3) with time zone,
+	"valid_until" timestamp (3) with time zone,
 	CONSTRAINT "people_employee_number" UNIQUE("employee_number"),
 	CONSTRAINT "people_validity" CHECK ("people"."valid_until" > "people"."valid_from")
 );
@@ -126,8 +126,8 @@ CREATE TABLE "sessions" (
 	"account_id" uuid NOT NULL,
 	"refresh_hash" text NOT NULL,
 	"previous_hash" text,
-	"refreshed_at" timestamp with time zone NOT NULL,
-	"expires_at" timestamp with time zone NOT NULL,
+	"refreshed_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "sessions_refresh" UNIQUE("refresh_hash"),
 	CONSTRAINT "sessions_previous" UNIQUE("previous_hash")
 );

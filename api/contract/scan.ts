@@ -49,12 +49,19 @@ export const isPlainText = (text: string): boolean => !/\p{Cc}|\p{Cs}/u.test(tex
 /** What a reader published as a card: short, printable, not empty. Whether it is a card is the reader's view to say. */
 export const CardText = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(128), v.check(isPlainText, 'not text'))
 
-/** RFC 3339, and one that a clock can show: a time that parses to NaN would be later than nothing, so never late. */
-const instant = v.pipe(
-  v.string(),
-  v.isoTimestamp(),
-  v.check((text) => Date.parse(text) >= 0, 'not a time'),
-)
+/**
+ * RFC 3339, of a day that the calendar has and a year from 1 to 9999: what Postgres can keep and a clock can show. A time
+ * that parses to NaN would be later than nothing, and so never late.
+ */
+export const isInstant = (text: string): boolean => {
+  const at = new Date(text)
+  const year = at.getUTCFullYear()
+  const [date = ''] = text.split('T')
+  const day = new Date(`${date}T00:00:00Z`)
+  return year >= 1 && year <= 9999 && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(date)
+}
+
+const instant = v.pipe(v.string(), v.isoTimestamp(), v.check(isInstant, 'not a time'))
 
 /**
  * What a bridge asks. `id` is minted once per scan, so asking twice is harmless; `at` is when the scan arrived, on the

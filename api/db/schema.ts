@@ -28,7 +28,8 @@ export const SOURCES = ['online', 'offline'] as const
 
 /** Time-ordered (RFC 9562, version 7): new rows land at the end of every index. */
 const id = () => uuid().primaryKey().$defaultFn(v7)
-const instant = () => timestamp({ withTimezone: true, mode: 'date' })
+/** Milliseconds, as JavaScript has them: finer ones would fall between two pages of a list. */
+const instant = () => timestamp({ withTimezone: true, precision: 3, mode: 'date' })
 const oneOf = (name: string, column: AnyPgColumn, words: readonly string[]) =>
   check(name, sql`${column} in (${sql.raw(words.map((word) => `'${word}'`).join(', '))})`)
 

@@ -3,6 +3,7 @@ import { base64url } from 'jose'
 import * as v from 'valibot'
 import { isPlainText } from '../contract/scan.ts'
 import { invalid } from '../errors.ts'
+import { instant } from '../validate.ts'
 
 /** The query of every list: `?limit=` (default 50, at most 500) and `?cursor=` from the page before. */
 export const Paging = {
@@ -51,11 +52,14 @@ export const toPage = <Row>(rows: Row[], limit: number, position: (row: Row) => 
 }
 
 const UUID = v.pipe(v.string(), v.uuid())
-const INSTANT = v.pipe(v.string(), v.isoTimestamp())
+const INSTANT = v.pipe(
+  instant,
+  v.transform((at) => at.toISOString()),
+)
 const TEXT = v.pipe(v.string(), v.check(isPlainText))
-const KINDS: Record<string, v.GenericSchema<unknown, string>> = {
+const KINDS: Record<string, v.GenericSchema<string, string>> = {
   uuid: UUID,
-  'timestamp with time zone': INSTANT,
+  'timestamp (3) with time zone': INSTANT,
   text: TEXT,
 }
 
