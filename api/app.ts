@@ -2,10 +2,11 @@ import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
 import { secureHeaders } from 'hono/secure-headers'
+import * as v from 'valibot'
 import { check } from './access/check.ts'
 import { site } from './access/site.ts'
 import { isMigrated } from './db/ready.ts'
-import { docs } from './docs.ts'
+import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
 import { changesByAdministrators, signedIn } from './login/guard.ts'
 import { login } from './login/login.ts'
@@ -23,6 +24,8 @@ import { schedules } from './manage/schedules.ts'
 import type { AppEnv } from './platform.ts'
 import { oneLine } from './request-log.ts'
 import { jsonOnly } from './validate.ts'
+
+const Ok = v.object({ ok: v.literal(true) })
 
 const smallBodies = (maxSize: number) =>
   bodyLimit({ maxSize, onError: () => refuse(413, `The body is larger than ${maxSize / 1024} KiB.`) })
@@ -52,11 +55,14 @@ const management = new Hono<AppEnv>()
 /** The floor plan: every path the API answers, and who may walk in. */
 const api = new Hono<AppEnv>()
   .use(oneLine)
-  .get('/health', (c) => c.json({ ok: true }))
-  .get('/ready', async (c) =>
-    (await isMigrated(c.env.db))
-      ? c.json({ ok: true })
-      : problem(c, 503, 'The database is behind: run npm run migrate.'),
+  .get('/health', doc('health', 'Is the process alive?', { schema: Ok, refusals: [] }), (c) => c.json({ ok: true }))
+  .get(
+    '/ready',
+    doc('health', 'Is the database there and up to date? 503 while not', { schema: Ok, refusals: [] }),
+    async (c) =>
+      (await isMigrated(c.env.db))
+        ? c.json({ ok: true })
+        : problem(c, 503, 'The database is behind: run npm run migrate.'),
   )
   .route('/internal', internal)
   .use('/api/*', smallBodies(256 * 1024), jsonOnly)

@@ -75,7 +75,7 @@ export const docs = (app: Hono<AppEnv>): Hono<AppEnv> => {
   let spec: ReturnType<typeof generateSpecs> | undefined
   return new Hono<AppEnv>()
     .get('/openapi.json', async (c) => {
-      spec ??= generateSpecs(app, { documentation, excludeStaticFile: false })
+      spec ??= generateSpecs(app, { documentation, excludeStaticFile: false, defaultValidationErrorResponse: false })
       return c.json({ ...(await spec), openapi: '3.1.0' })
     })
     .get('/docs', (c) => c.html(page))
