@@ -22,14 +22,20 @@ const content = (type: string, schema: v.GenericSchema) => ({ content: { [type]:
 export const doc = (
   tag: string,
   summary: string,
-  answer: { status?: 200 | 201 | 204; schema?: v.GenericSchema; type?: string; refusals?: readonly Refusal[] } = {},
+  answer: {
+    status?: 200 | 201 | 204
+    schema?: v.GenericSchema
+    type?: string
+    refusals?: readonly Refusal[]
+    anybody?: true
+  } = {},
 ) => {
   const { status = 200, schema, type = 'application/json' } = answer
   const refused = answer.refusals ?? [401, 403, 404, 409, 415, 422]
   return describeRoute({
     tags: [tag],
     summary,
-    ...(refused.includes(401) && { security: [{ accessToken: [] }] }),
+    ...(refused.includes(401) && !answer.anybody && { security: [{ accessToken: [] }] }),
     responses: {
       [status]: { description: schema ? 'The answer.' : 'Done.', ...(schema && content(type, schema)) },
       ...Object.fromEntries(

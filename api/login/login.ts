@@ -40,7 +40,7 @@ const Refresh = v.strictObject({ refresh_token: v.pipe(v.string(), v.minLength(1
 export const login = new Hono<AppEnv>()
   .post(
     '/login',
-    doc('login', 'Sign in', { schema: Tokens, refusals: [401, 415, 422] }),
+    doc('login', 'Sign in', { schema: Tokens, refusals: [401, 415, 422], anybody: true }),
     body(Credentials),
     async (c) => {
       const { email, password } = c.req.valid('json')
@@ -65,7 +65,11 @@ export const login = new Hono<AppEnv>()
   )
   .post(
     '/login/refresh',
-    doc('login', 'Exchange a refresh token, once, for new tokens', { schema: Tokens, refusals: [401, 415, 422] }),
+    doc('login', 'Exchange a refresh token, once, for new tokens', {
+      schema: Tokens,
+      refusals: [401, 415, 422],
+      anybody: true,
+    }),
     body(Refresh),
     async (c) => {
       const { db, now } = c.env
