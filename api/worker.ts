@@ -36,7 +36,11 @@ const withPlatform = async <T>(
       config: configOf(env),
       db: database(sql),
       password: bcryptjs,
-      asset: (name) => env.ASSETS.fetch(new Request(`https://assets.invalid/${name}`)),
+      // A fetched response's headers cannot be changed, and every answer of ours gets security headers: so a copy.
+      asset: async (name) => {
+        const file = await env.ASSETS.fetch(new Request(`https://assets.invalid/${name}`))
+        return new Response(file.body, file)
+      },
       now: () => new Date(),
       log,
     })

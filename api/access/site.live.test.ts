@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { CALLS, type Call, seal } from '../contract/envelope.ts'
 import { bridges, events } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
-import { type Caller, expectProblem, replyOf, signIn } from '../testing/caller.ts'
+import { type Caller, despiteReset, expectProblem, replyOf, signIn } from '../testing/caller.ts'
 import { type Bridge, bridgeWith, keyOf, post, registerBridge, scanOf } from '../testing/sealed.ts'
 
 // What a bridge may know of its site, and the keys by which the API knows a bridge.
@@ -178,6 +178,13 @@ describe('a message', () => {
     expect((await post(api, CALLS[name], await make(name, { age: 15 }))).status).toBe(200)
   })
 
+  let unknown: Awaited<ReturnType<typeof refused>>
+
+  beforeAll(async () => {
+    unknown = await refused(CALLS.check, await make('check', { kid: crypto.randomUUID() }))
+    expect(unknown).toMatchObject({ status: 401, type: 'application/problem+json' })
+  })
+
   const ROWS: [string, (name: keyof typeof CALLS) => Promise<string>][] = [
     ['of a bridge that is unknown', (name) => make(name, { kid: crypto.randomUUID() })],
     [
@@ -209,11 +216,7 @@ describe('a message', () => {
   ]
   test.each(ROWS)('%s is refused in the same words as any other', async (_, made) => {
     const [recorded, seen] = [await api.db.$count(events), await api.db.select().from(bridges)]
-    for (const name of BOTH) {
-      const unknown = await refused(CALLS[name], await make(name, { kid: crypto.randomUUID() }))
-      expect(unknown).toMatchObject({ status: 401, type: 'application/problem+json' })
-      expect(await refused(CALLS[name], await made(name))).toEqual(unknown)
-    }
+    for (const name of BOTH) expect(await refused(CALLS[name], await made(name))).toEqual(unknown)
     expect(await api.db.$count(events)).toBe(recorded)
     const known = new Set(seen.map(({ id }) => id))
     expect((await api.db.select().from(bridges)).filter(({ id }) => known.has(id))).toEqual(seen)
@@ -236,7 +239,8 @@ describe('a message', () => {
   })
 
   test.each(BOTH)('to %s of more than 16 KiB is a 413', async (name) => {
-    expectProblem(await replyOf(await post(api, CALLS[name], 'x'.repeat(16 * 1024 + 1))), 413)
+    const large = () => post(api, CALLS[name], 'x'.repeat(16 * 1024 + 1))
+    expectProblem(await replyOf(await despiteReset(large)), 413)
   })
 
   test.each(['GET', 'PUT', 'DELETE'])('is only ever posted: not %s', async (method) => {

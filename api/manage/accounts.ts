@@ -43,16 +43,27 @@ const byOwnersOnly = (asking: SignedIn, ...roles: (SignedIn['role'] | undefined)
   if (asking.role !== 'owner' && roles.includes('owner')) refuse(403, 'Only an owner may make or change an owner.')
 }
 
+type Tx = Pick<Db, 'select'>
+
 /**
- * There is always an owner who can sign in. The owners are locked while one of them changes, so that two at once
- * cannot each rely on the other.
+ * The owners who can sign in, locked in one order until the transaction ends and before any other account is: two
+ * owners who change each other at once neither wait for each other for ever, nor both rely on the other.
  */
-const keepAnOwner = async (tx: Pick<Db, 'select'>, leaving: string) => {
-  const owners = await tx.select().from(table).where(eq(table.role, 'owner')).orderBy(table.id).for('update')
-  if (!owners.some((owner) => owner.id !== leaving && !owner.disabled)) {
-    refuse(409, 'This is the last owner who can sign in. Make another one first.')
-  }
+const lockOwners = (tx: Tx) =>
+  tx
+    .select({ id: table.id })
+    .from(table)
+    .where(and(eq(table.role, 'owner'), eq(table.disabled, false)))
+    .orderBy(table.id)
+    .for('update')
+
+const lockAccount = async (tx: Tx, id: string) => {
+  const owners = await lockOwners(tx)
+  const [account] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
+  return { ...found(account, 'account'), isLastOwner: owners.length === 1 && owners[0]?.id === id }
 }
+
+const refuseLastOwner = (): never => refuse(409, 'This is the last owner who can sign in. Make another one first.')
 
 export const accounts = new Hono<AppEnv>()
   .get(
@@ -104,7 +115,7 @@ export const accounts = new Hono<AppEnv>()
         const { role } = found(before, 'account')
         byOwnersOnly(c.var.account, role, values.role)
         const leaves = values.disabled === true || (values.role !== undefined && values.role !== 'owner')
-        if (role === 'owner' && leaves) await keepAnOwner(tx, id)
+        if (isLastOwner && leaves) refuseLastOwner()
         // A new password signs everybody out who signed in with the old one, except whoever is changing it.
         if (password !== undefined || values.disabled === true) {
           await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, c.var.account.sessionId)))
@@ -122,10 +133,9 @@ export const accounts = new Hono<AppEnv>()
   .delete('/:id', doc('accounts', 'Delete an account', { status: 204 }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
     await c.env.db.transaction(async (tx) => {
-      const [before] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
-      const { role } = found(before, 'account')
+      const { role, isLastOwner } = await lockAccount(tx, id)
       byOwnersOnly(c.var.account, role)
-      if (role === 'owner') await keepAnOwner(tx, id)
+      if (isLastOwner) refuseLastOwner()
       await tx.delete(table).where(eq(table.id, id))
     })
     return c.body(null, 204)

@@ -42,12 +42,12 @@ export const me = new Hono<AppEnv>()
       if (currentPassword !== undefined && !(await c.env.password.verify(currentPassword, passwordHash))) {
         invalid('currentPassword', 'is not the current password')
       }
-      const next = password === undefined ? passwordHash : await c.env.password.hash(password)
+      const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
       const row = await db.transaction(async (tx) => {
         if (password !== undefined) {
           await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, sessionId)))
         }
-        const change = { passwordHash: next, ...(name !== undefined && { name }) }
+        const change = { ...secret, ...(name !== undefined && { name }) }
         const [after] = await tx.update(table).set(change).where(eq(table.id, id)).returning(columns)
         return after
       })

@@ -26,6 +26,12 @@ export const replyOf = async (response: Response): Promise<Reply> => {
   return { status, headers, body: isJson ? JSON.parse(text) : ({} as Body) }
 }
 
+/**
+ * A server that refuses a body without reading it closes the connection, and the reset may overtake its answer
+ * (RFC 9112, section 9.6): whoever sends too much asks again.
+ */
+export const despiteReset = <T>(ask: () => Promise<T>): Promise<T> => ask().catch(ask).catch(ask)
+
 /** One request to /api/v1, exactly as told. */
 export const send = async (api: TestApi, method: string, path: string, sent: Sent = {}): Promise<Reply> => {
   const { body, type, token, headers } = sent
