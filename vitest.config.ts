@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-const live = { testTimeout: 30_000, hookTimeout: 60_000 }
+// Test files share a process one after another: wrangler alone takes seconds to load, and each has its own database.
+const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false }
 
 /**
  * `x.test.ts` needs nothing; `x.live.test.ts` needs a database or a broker: embedded ones, unless TEST_DATABASE_URL or

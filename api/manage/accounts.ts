@@ -111,8 +111,7 @@ export const accounts = new Hono<AppEnv>()
       const { password, ...values } = c.req.valid('json')
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
       const row = await c.env.db.transaction(async (tx) => {
-        const [before] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
-        const { role } = found(before, 'account')
+        const { role, isLastOwner } = await lockAccount(tx, id)
         byOwnersOnly(c.var.account, role, values.role)
         const leaves = values.disabled === true || (values.role !== undefined && values.role !== 'owner')
         if (isLastOwner && leaves) refuseLastOwner()

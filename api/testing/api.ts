@@ -97,8 +97,8 @@ const onWorkerd = async (url: string): Promise<{ fetch: Fetch; close(): Promise<
 /** The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. */
 export const startTestApi = async (): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
-  // One connection, as on the embedded database: a pool would pipeline, and PGlite mixes up what is half sent.
-  const sql = connect({ url }, 1)
+  // On PGlite one connection, as in production: a pool would pipeline, and PGlite mixes up what is half sent.
+  const sql = connect({ url }, 'files' in inject('template') ? 1 : 5)
   const db = database(sql)
   const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url) : onNode(db)
   afterAll(async () => {
