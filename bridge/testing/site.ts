@@ -150,10 +150,10 @@ export const startSite = async (): Promise<Site> => {
 
   const hear: Site['hear'] = async (topic) => {
     const heard: string[] = []
-    await mqtt.subscribeAsync(topic)
     mqtt.on('message', (on, payload) => {
       if (on === topic) heard.push(payload.toString())
     })
+    await mqtt.subscribeAsync(topic)
     return heard
   }
 
