@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
+import { createMiddleware } from 'hono/factory'
 import { secureHeaders } from 'hono/secure-headers'
 import * as v from 'valibot'
 import { check } from './access/check.ts'
@@ -30,9 +31,23 @@ const Ok = v.object({ ok: v.literal(true) })
 const smallBodies = (maxSize: number) =>
   bodyLimit({ maxSize, onError: () => refuse(413, `The body is larger than ${maxSize / 1024} KiB.`) })
 
+/**
+ * The same for the scan path, which does without hono's own where the length is said: to look at the body costs
+ * @hono/node-server the making of a whole Request.
+ */
+const smallMessages = (maxSize: number) => {
+  const unsaid = smallBodies(maxSize)
+  return createMiddleware<AppEnv>(async (c, next) => {
+    const length = c.req.header('content-length')
+    if (length === undefined) return unsaid(c, next)
+    if (Number(length) > maxSize) refuse(413, `The message is larger than ${maxSize / 1024} KiB.`)
+    return next()
+  })
+}
+
 /** A bridge asks; the seal says which one. */
 const internal = new Hono<AppEnv>()
-  .use(smallBodies(16 * 1024))
+  .use(smallMessages(16 * 1024))
   .route('/', check)
   .route('/', site)
 

@@ -1,12 +1,12 @@
 import * as v from 'valibot'
-import { CALLS, type Call, open, SEALED, seal } from '../api/contract/envelope.ts'
+import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
 import { Answer, type Scan } from '../api/contract/scan.ts'
 import { SiteAnswer } from '../api/contract/site.ts'
 import type { Clock } from './clock.ts'
 import { post } from './post.ts'
 
 /** Where the API is, and as whom to ask it. */
-export type Api = { url: string; id: string; key: CryptoKey; clock: Clock }
+export type Api = { url: string; id: string; key: SealingKey; clock: Clock }
 
 /** The API answered, but not with what was asked for; `status` is its HTTP status. */
 export class Refused extends Error {
@@ -17,16 +17,16 @@ export class Refused extends Error {
   }
 }
 
-const call = async (api: Api, { path, ask, answer }: Call, message: Record<string, unknown>, signal: AbortSignal) => {
+const call = async (api: Api, { path, ask, answer }: Call, message: Record<string, unknown>, deadline: number) => {
   const sealed = await seal(message, ask, api.id, api.key, api.clock.now())
-  const { status, body } = await post(new URL(path, api.url), SEALED, sealed, signal)
+  const { status, body } = await post(new URL(path, api.url), SEALED, sealed, deadline)
   if (status !== 200) throw new Refused(status)
   return open(body, answer, api.key, api.clock.now())
 }
 
-/** Ask about one scan. Throws on anything but a fresh, sealed answer about this very scan that is still good. */
-export const askAboutScan = async (api: Api, scan: Scan, signal: AbortSignal): Promise<Answer> => {
-  const answer = v.parse(Answer, await call(api, CALLS.check, { scan }, signal))
+/** Ask about one scan, for at most `deadline` milliseconds. Throws on anything but a fresh, sealed answer about this very scan that is still good. */
+export const askAboutScan = async (api: Api, scan: Scan, deadline: number): Promise<Answer> => {
+  const answer = v.parse(Answer, await call(api, CALLS.check, { scan }, deadline))
   if (answer.scan !== scan.id) throw new Error('the answer is about another scan')
   if ((answer.decision === 'granted') !== (answer.reason === 'granted'))
     throw new Error('the answer contradicts itself')
@@ -37,7 +37,7 @@ export const askAboutScan = async (api: Api, scan: Scan, signal: AbortSignal): P
 export const askForSite = async (api: Api, version: string | undefined): Promise<SiteAnswer> => {
   const asked = performance.now()
   const message = version === undefined ? {} : { version }
-  const answer = v.parse(SiteAnswer, await call(api, CALLS.config, message, AbortSignal.timeout(5_000)))
+  const answer = v.parse(SiteAnswer, await call(api, CALLS.config, message, 5_000))
   api.clock.set(new Date(answer.now), asked, performance.now())
   return answer
 }

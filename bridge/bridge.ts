@@ -43,7 +43,7 @@ export const bridgeOn = (client: MqttClient, api: Api, log: Log): Bridge => {
   /** Whatever goes wrong on the way to an answer becomes a refusal here, and only here. */
   const ask = async (scan: Scan): Asked => {
     const started = performance.now()
-    const answer = await askAboutScan(api, scan, AbortSignal.timeout(DEADLINE_MS)).catch((error: unknown) => {
+    const answer = await askAboutScan(api, scan, DEADLINE_MS).catch((error: unknown) => {
       log('warn', 'unavailable', { scan: scan.id, reader: scan.readerId, error: nameOf(error) })
       return { decision: 'denied', reason: 'unavailable', expiresAt: scan.at } as const
     })

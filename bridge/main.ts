@@ -10,7 +10,7 @@ import { followSite } from './site.ts'
 
 const start = async (config: Config) => {
   const log = logger(config.LOG_LEVEL)
-  const api = { url: config.API_URL, id: config.BRIDGE_ID, key: await sealingKey(config.BRIDGE_KEY), clock: apiClock() }
+  const api = { url: config.API_URL, id: config.BRIDGE_ID, key: sealingKey(config.BRIDGE_KEY), clock: apiClock() }
   const client = connectToBroker(config.MQTT_URL, config.BRIDGE_ID, log)
   const bridge = bridgeOn(client, api, log)
   client.on('message', (topic, payload, packet) => bridge.receive(topic, payload, packet.retain))

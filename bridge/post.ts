@@ -10,16 +10,21 @@ const MOST = 4 * 1024 * 1024
 export type Reply = { status: number; body: string }
 
 /**
- * One POST over a connection that is kept. `node:http` costs a third of what `fetch` does per call, and a scan is one
- * call. A kept connection may have been closed by the other side just now: then the message goes out once more, which
- * is harmless, since every sealed call may be repeated.
+ * One POST over a connection that is kept, given up after `deadline` milliseconds. `node:http` costs a third of what
+ * `fetch` does per call, and a scan is one call. A kept connection may have been closed by the other side just now: then
+ * the message goes out once more, which is harmless, since every sealed call may be repeated.
  */
-export const post = async (url: URL, type: string, body: string, signal: AbortSignal): Promise<Reply> => {
+export const post = async (url: URL, type: string, body: string, deadline: number): Promise<Reply> => {
+  // A timer of our own, which is cleared: AbortSignal.timeout would hold on to every call until its time is up.
+  const patience = new AbortController()
+  const timer = setTimeout(() => patience.abort(), deadline)
   try {
-    return await once(url, type, body, signal)
-  } catch (error) {
-    if (!(error instanceof Stale) || signal.aborted) throw error
-    return once(url, type, body, signal)
+    return await once(url, type, body, patience.signal).catch((error: unknown) => {
+      if (!(error instanceof Stale) || patience.signal.aborted) throw error
+      return once(url, type, body, patience.signal)
+    })
+  } finally {
+    clearTimeout(timer)
   }
 }
 

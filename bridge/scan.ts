@@ -25,7 +25,7 @@ const readerCalled = (name: string, readers: readonly SiteReader[]): SiteReader 
 const scan = async ([name, card]: string[]): Promise<string> => {
   if (!name || !card) throw new SetupError('Say which reader and which card: npm run scan -- "Front door" 6159760')
   const config = readConfig(environment())
-  const key = await sealingKey(config.BRIDGE_KEY)
+  const key = sealingKey(config.BRIDGE_KEY)
   const api = { url: config.API_URL, id: config.BRIDGE_ID, key, clock: apiClock() }
   const { readers = [] } = await askForSite(api, undefined).catch((error: unknown) => {
     throw new SetupError(

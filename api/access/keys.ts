@@ -1,6 +1,5 @@
 import { eq } from 'drizzle-orm'
-import type { JWTPayload } from 'jose'
-import { type Audience, claimedBridge, open, sealingKey } from '../contract/envelope.ts'
+import { type Audience, claimedBridge, open, type SealingKey, sealingKey } from '../contract/envelope.ts'
 import { bridges } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
 import { deriveKey } from '../keys.ts'
@@ -10,7 +9,7 @@ import type { Platform } from '../platform.ts'
 export const bridgeKey = (appKey: Uint8Array, id: string, generation: number): Promise<Uint8Array> =>
   deriveKey(appKey, `lintel bridge ${id} ${generation}`)
 
-export type SealedBy = { id: string; generation: number; key: CryptoKey }
+export type SealedBy = { id: string; generation: number; key: SealingKey }
 
 /** Bridges that sealed something well, so that the next message needs no look-up. Kept per APP_KEY. */
 const remembered = new WeakMap<Uint8Array, Map<string, SealedBy>>()
@@ -24,7 +23,7 @@ const rememberedFor = (appKey: Uint8Array) => {
 const sealedBy = async (appKey: Uint8Array, id: string, generation: number): Promise<SealedBy> => ({
   id,
   generation,
-  key: await sealingKey(await bridgeKey(appKey, id, generation)),
+  key: sealingKey(await bridgeKey(appKey, id, generation)),
 })
 
 const NOBODY = '00000000-0000-0000-0000-000000000000'
@@ -42,7 +41,7 @@ export const unseal = async (
   { config, db, now }: Platform,
   sealed: string,
   audience: Audience,
-): Promise<{ bridge: SealedBy; message: JWTPayload }> => {
+): Promise<{ bridge: SealedBy; message: Record<string, unknown> }> => {
   const known = rememberedFor(config.APP_KEY)
   const id = claimedBridge(sealed) ?? NOBODY
   const nobody = known.get(NOBODY) ?? (await sealedBy(config.APP_KEY, NOBODY, NO_GENERATION))

@@ -1,6 +1,6 @@
 import { base64url } from 'jose'
 import * as v from 'valibot'
-import { CALLS, type Call, open, SEALED, seal, sealingKey } from '../contract/envelope.ts'
+import { CALLS, type Call, open, SEALED, type SealingKey, seal, sealingKey } from '../contract/envelope.ts'
 import { Answer, type Scan } from '../contract/scan.ts'
 import { SiteAnswer } from '../contract/site.ts'
 import type { Client, TestApi } from './api.ts'
@@ -18,7 +18,7 @@ export type Bridge = {
 export const post = (api: TestApi, call: Call, sealed: string): Promise<Response> =>
   api.fetch(call.path, { method: 'POST', headers: { 'content-type': SEALED }, body: sealed })
 
-export const keyOf = (text: string): Promise<CryptoKey> => sealingKey(base64url.decode(text))
+export const keyOf = async (text: string): Promise<SealingKey> => sealingKey(base64url.decode(text))
 
 /** A bridge with a key, whether the key is good or not. */
 export const bridgeWith = (api: TestApi, id: string, key: string): Bridge => {
