@@ -8,7 +8,6 @@ import { environment, SetupError } from './contract/environment.ts'
 import { connect } from './db/connect.ts'
 import { migrate } from './db/migrate.ts'
 import { isMigrated } from './db/ready.ts'
-import { socketPath, startEmbeddedPostgres } from './embedded/postgres.ts'
 import { type FirstAccount, makeFirstAccount } from './first-account.ts'
 import { daily } from './jobs.ts'
 import { bcrypt } from './login/bcrypt.ts'
@@ -41,14 +40,22 @@ const logger = (level: NodeConfig['LOG_LEVEL']): Log => {
   return (at, event, fields = {}) => lines[at]({ event, ...fields })
 }
 
+/** Loaded only where it is wanted: a Postgres in WebAssembly is not for the memory of a process that has another one. */
+const startEmbedded = async (dataDir: string) => {
+  const { socketPath, startEmbeddedPostgres } = await import('./embedded/postgres.ts')
+  const { close } = await startEmbeddedPostgres(dataDir)
+  const socket = socketPath(dataDir)
+  await migrate({ socket })
+  return { socket, close }
+}
+
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Builds the platform once, makes sure of the database and the first account, serves, and runs the daily jobs. */
 export const startApi = async (config: NodeConfig): Promise<Api> => {
   const { DATABASE_URL, DATA_DIR } = config
-  const embedded = DATABASE_URL === undefined ? await startEmbeddedPostgres(DATA_DIR) : undefined
-  const where = DATABASE_URL === undefined ? { socket: socketPath(DATA_DIR) } : { url: DATABASE_URL }
-  if (embedded) await migrate(where)
+  const embedded = DATABASE_URL === undefined ? await startEmbedded(DATA_DIR) : undefined
+  const where = embedded ?? { url: String(DATABASE_URL) }
   const sql = connect(where)
   const log = logger(config.LOG_LEVEL)
   const platform: Platform = {

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { base64url } from 'jose'
 import * as v from 'valibot'
 import { readEnvironment, SetupError } from '../api/contract/environment.ts'
 
@@ -10,7 +9,7 @@ const Config = v.object({
   BRIDGE_KEY: v.pipe(
     v.string(),
     v.regex(/^[\w-]{43}$/),
-    v.transform((text) => base64url.decode(text)),
+    v.transform((text) => Uint8Array.from(Buffer.from(text, 'base64url'))),
   ),
   MQTT_URL: v.pipe(v.string(), v.url(), v.regex(/^(mqtts?|wss?|tcp|ssl|tls):/)),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),

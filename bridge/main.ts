@@ -51,21 +51,25 @@ const start = async (config: Config) => {
   }
 }
 
-try {
-  const stop = await start(readConfig(environment()))
-  let stopping = false
-  const leave = () => {
-    if (stopping) return
-    stopping = true
-    setTimeout(() => process.exit(1), 5_000).unref()
-    stop().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    )
+const run = async (): Promise<void> => {
+  try {
+    const stop = await start(readConfig(environment()))
+    let stopping = false
+    const leave = () => {
+      if (stopping) return
+      stopping = true
+      setTimeout(() => process.exit(1), 5_000).unref()
+      stop().then(
+        () => process.exit(0),
+        () => process.exit(1),
+      )
+    }
+    // `disconnect`: whoever started this process is gone.
+    process.on('SIGINT', leave).on('SIGTERM', leave).on('disconnect', leave)
+  } catch (error) {
+    console.error(error instanceof SetupError ? `lintel bridge: ${error.message}` : error)
+    process.exit(1)
   }
-  // `disconnect`: whoever started this process is gone.
-  process.on('SIGINT', leave).on('SIGTERM', leave).on('disconnect', leave)
-} catch (error) {
-  console.error(error instanceof SetupError ? `lintel bridge: ${error.message}` : error)
-  process.exit(1)
 }
+
+if (import.meta.main) await run()

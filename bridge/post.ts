@@ -15,27 +15,22 @@ export type Reply = { status: number; body: string }
  * the message goes out once more, which is harmless, since every sealed call may be repeated.
  */
 export const post = async (url: URL, type: string, body: string, deadline: number): Promise<Reply> => {
-  // A timer of our own, which is cleared: AbortSignal.timeout would hold on to every call until its time is up.
-  const patience = new AbortController()
-  const timer = setTimeout(() => patience.abort(), deadline)
-  try {
-    return await once(url, type, body, patience.signal).catch((error: unknown) => {
-      if (!(error instanceof Stale) || patience.signal.aborted) throw error
-      return once(url, type, body, patience.signal)
-    })
-  } finally {
-    clearTimeout(timer)
-  }
+  const started = performance.now()
+  return once(url, type, body, deadline).catch((error: unknown) => {
+    const left = deadline - (performance.now() - started)
+    if (!(error instanceof Stale) || left <= 0) throw error
+    return once(url, type, body, left)
+  })
 }
 
 class Stale extends Error {}
 
-const once = (url: URL, type: string, body: string, signal: AbortSignal): Promise<Reply> =>
+const once = (url: URL, type: string, body: string, deadline: number): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const { request } = url.protocol === 'https:' ? https : http
     const agent = url.protocol === 'https:' ? agents['https:'] : agents['http:']
     const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) }
-    const outgoing = request(url, { method: 'POST', headers, agent, signal }, (response) => {
+    const outgoing = request(url, { method: 'POST', headers, agent }, (response) => {
       const parts: Buffer[] = []
       let length = 0
       response.on('data', (part: Buffer) => {
@@ -48,9 +43,15 @@ const once = (url: URL, type: string, body: string, signal: AbortSignal): Promis
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('latin1') }),
       )
     })
+    const patience = setTimeout(() => outgoing.destroy(new Late('no answer in time')), deadline)
+    outgoing.on('close', () => clearTimeout(patience))
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       const wasKept = outgoing.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
       reject(wasKept ? new Stale(error.message) : error)
     })
     outgoing.end(body)
   })
+
+class Late extends Error {
+  override name = 'Late'
+}

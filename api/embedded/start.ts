@@ -37,7 +37,7 @@ const runBridge = (platform: Platform) => {
   let stopping = false
   const spawn = (): Promise<void> =>
     new Promise((ready) => {
-      child = fork(BRIDGE, { execArgv: [], stdio: 'inherit' })
+      child = fork(BRIDGE, { stdio: 'inherit' })
       child.on('message', () => ready())
       child.on('exit', (code, signal) => {
         if (stopping) return

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Sql } from 'postgres'
 import { SetupError } from '../../api/contract/environment.ts'
@@ -9,11 +10,17 @@ import { seed } from './seed.ts'
 // The processes that are compared: the floor, and Lintel over a small and over a large site.
 
 const here = import.meta.dirname
-const API = join(here, '../../api/node.ts')
 const MIGRATE = join(here, '../../api/db/migrate-main.ts')
-const BRIDGE = join(here, '../main.ts')
 const FLOOR_API = join(here, 'floor-api.ts')
 const FLOOR_BRIDGE = join(here, 'floor-bridge.ts')
+
+/** How `npm run <name>` starts a process, flags and all: that is what is measured. */
+const npmRun = async (name: 'api' | 'bridge'): Promise<string[]> => {
+  const root = join(here, '../..')
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const [, ...args]: string[] = scripts[name].split(' ')
+  return args.map((arg) => (/^\.?[\w/-]+\.m?[jt]s$/.test(arg) ? join(root, arg) : arg))
+}
 
 /** Where everything happens: a database of one's own, and topics that nobody else uses. */
 export type Place = { processes: Processes; mqtt: string; prefix: string; database: { url: string; sql: Sql } }
@@ -26,9 +33,9 @@ const siteAt = (prefix: string, name: string, cards: number): Site => ({
 })
 
 export const startFloor = async ({ processes, mqtt, prefix, database }: Place, cards: number): Promise<Site> => {
-  const { said } = await processes.startNode('The floor’s API', FLOOR_API, { DATABASE_URL: database.url })
+  const { said } = await processes.startNode('The floor’s API', [FLOOR_API], { DATABASE_URL: database.url })
   const env = { MQTT_URL: mqtt, API_URL: String(said), TOPICS: `${prefix}/scan/+` }
-  await processes.startNode('The floor’s bridge', FLOOR_BRIDGE, env)
+  await processes.startNode('The floor’s bridge', [FLOOR_BRIDGE], env)
   return siteAt(prefix, 'the floor', cards)
 }
 
@@ -43,7 +50,7 @@ export const startLintel = async (place: Place, name: string, cards: number, eve
 
   const port = await freePort()
   const account = { email: 'bench@lintel.local', password: randomBytes(18).toString('base64url') }
-  const api = processes.start(`The API of ${name}`, process.execPath, [API], {
+  const api = processes.start(`The API of ${name}`, process.execPath, await npmRun('api'), {
     env: {
       DATABASE_URL: database.url,
       MQTT_URL: mqtt,
@@ -57,7 +64,7 @@ export const startLintel = async (place: Place, name: string, cards: number, eve
   const url = `http://127.0.0.1:${port}`
   await Promise.race([until('The API', () => ready(url)), processes.failed])
   const { id, key } = await registerBridge(url, account)
-  const bridge = await processes.startNode(`The bridge of ${name}`, BRIDGE, {
+  const bridge = await processes.startNode(`The bridge of ${name}`, await npmRun('bridge'), {
     API_URL: url,
     BRIDGE_ID: id,
     BRIDGE_KEY: key,

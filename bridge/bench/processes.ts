@@ -19,7 +19,7 @@ export type Start = {
 export type Processes = {
   start(name: string, command: string, args: string[], options?: Start): ChildProcess
   /** A Node process that says over IPC when it is ready; resolves with what it said. */
-  startNode(name: string, file: string, env: Record<string, string>): Promise<{ pid: number; said: unknown }>
+  startNode(name: string, args: string[], env: Record<string, string>): Promise<{ pid: number; said: unknown }>
   /** Rejects when one of them ends before it was asked to. */
   failed: Promise<never>
   stop(): Promise<void>
@@ -62,8 +62,8 @@ export const processesIn = (folder: string): Processes => {
   return {
     failed,
     start: (name, command, args, options = {}) => start(name, command, args, options, false),
-    async startNode(name, file, env) {
-      const child = start(name, process.execPath, [file], { env }, true)
+    async startNode(name, args, env) {
+      const child = start(name, process.execPath, args, { env }, true)
       const [said] = await Promise.race([once(child, 'message'), failed])
       return { pid: pidOf(child), said }
     },
