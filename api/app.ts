@@ -69,7 +69,6 @@ const management = new Hono<AppEnv>()
 
 /** The floor plan: every path the API answers, and who may walk in. */
 const api = new Hono<AppEnv>()
-  .use(oneLine)
   .get('/health', doc('health', 'Is the process alive?', { schema: Ok, refusals: [] }), (c) => c.json({ ok: true }))
   .get(
     '/ready',
@@ -79,12 +78,14 @@ const api = new Hono<AppEnv>()
         ? c.json({ ok: true })
         : problem(c, 503, 'The database is behind: run npm run migrate.'),
   )
-  .route('/internal', internal)
   .use('/api/*', smallBodies(256 * 1024), jsonOnly)
   .route('/api/v1', login)
   .route('/api/v1', management)
 
 export const app = new Hono<AppEnv>()
+  .use(oneLine)
+  // Before what only a browser wants: a bridge asks at every scan.
+  .route('/internal', internal)
   .use(
     secureHeaders({
       contentSecurityPolicy: {

@@ -10,20 +10,29 @@ export type Gathered = {
   generation: number | null
 }
 
-type Dated<T> = Omit<T, keyof Validity> & { validFrom: string | null; validUntil: string | null }
-type CardRow = Dated<Omit<CardFacts, 'person'>> & { person: Dated<CardFacts['person']> }
 type Row = {
   generation: number | null
   enabled: boolean | null
   timezone: string | null
   openMs: number | null
-  cards: CardRow[]
-  rules: RuleFacts[]
+  cardId: string | null
+  status: CardFacts['status']
+  cardFrom: string | null
+  cardUntil: string | null
+  personId: string
+  active: boolean
+  personFrom: string | null
+  personUntil: string | null
+  ruleId: string | null
+  groupId: string
+  scheduleId: string | null
+  windows: RuleFacts['windows']
 }
 
 /**
- * Everything the decision may look at, in one question to the database. Each part is a probe of an index: the reader by
- * its id, the cards by (view, key) with the key of the reader's own view, the rules by the person's groups.
+ * Everything the decision may look at, in one question to the database: a row per rule of each card that matches, or one
+ * row when there is none. Each part is a probe of an index: the reader by its id, the cards by (view, key) with the key of
+ * the reader's own view (two are enough to know that it is ambiguous), the rules by the person's groups.
  *
  * It goes through the driver itself: drizzle's statements are not prepared, which costs this one, asked for each scan,
  * a second round trip and its planning each time.
@@ -31,49 +40,51 @@ type Row = {
 export const gatherFacts = async (db: Db, readerId: string, card: string, bridgeId?: string): Promise<Gathered> => {
   const sql = db.$client
   const keys = JSON.stringify(keysOfScan(card))
-  const [row] = await sql<Row[]>`
-    with matched as materialized (
-      select c.id, c.status, c.valid_from, c.valid_until, c.person_id, r.id as reader_id
-      from readers r
-      join card_keys k on k.view = r.card_view and k.key = ${keys}::json ->> r.card_view
-      join cards c on c.id = k.card_id
-      where r.id = ${readerId}
-      limit 2
-    )
+  const rows = await sql<Row[]>`
     select
-      (select generation from bridges where id = ${bridgeId ?? null}) as generation,
-      r.enabled, r.timezone, r.open_ms as "openMs",
-      (
-        select coalesce(json_agg(json_build_object(
-          'id', m.id, 'status', m.status, 'validFrom', m.valid_from, 'validUntil', m.valid_until,
-          'person', json_build_object(
-            'id', p.id, 'active', p.active, 'validFrom', p.valid_from, 'validUntil', p.valid_until)
-        )), '[]') from matched m join people p on p.id = m.person_id
-      ) as cards,
-      (
-        select coalesce(json_agg(json_build_object(
-          'id', u.id, 'groupId', u.group_id, 'scheduleId', u.schedule_id, 'windows', s.windows
-        ) order by u.id), '[]')
-        from matched m
-        join group_people gp on gp.person_id = m.person_id
-        join rules u on u.group_id = gp.group_id
-        join rule_readers rr on rr.rule_id = u.id and rr.reader_id = m.reader_id
-        left join schedules s on s.id = u.schedule_id
-      ) as rules
-    from (select) as always left join readers r on r.id = ${readerId}`
-  if (!row) throw new Error('the facts came back empty')
-  const { enabled, timezone, openMs, generation, rules } = row
+      b.generation, r.enabled, r.timezone, r.open_ms as "openMs",
+      c.id as "cardId", c.status, c.valid_from as "cardFrom", c.valid_until as "cardUntil",
+      p.id as "personId", p.active, p.valid_from as "personFrom", p.valid_until as "personUntil",
+      u.id as "ruleId", u.group_id as "groupId", u.schedule_id as "scheduleId", s.windows
+    from (select) as always
+    left join bridges b on b.id = ${bridgeId ?? null}
+    left join readers r on r.id = ${readerId}
+    left join lateral (
+      select cards.* from card_keys k join cards on cards.id = k.card_id
+      where k.view = r.card_view and k.key = ${keys}::json ->> r.card_view
+      limit 2
+    ) c on true
+    left join people p on p.id = c.person_id
+    left join lateral (
+      select rules.* from group_people gp
+      join rules on rules.group_id = gp.group_id
+      join rule_readers rr on rr.rule_id = rules.id and rr.reader_id = ${readerId}
+      where gp.person_id = p.id
+    ) u on true
+    left join schedules s on s.id = u.schedule_id`
+  const [first] = rows
+  if (!first) throw new Error('the facts came back empty')
+  const { enabled, timezone, openMs, generation } = first
   const reader = enabled === null || timezone === null ? undefined : { enabled, timezone }
-  return { facts: { reader, cards: row.cards.map(cardFacts), rules }, openMs: openMs ?? 0, generation }
+  return { facts: { reader, cards: cardsIn(rows), rules: rulesIn(rows) }, openMs: openMs ?? 0, generation }
 }
 
-const cardFacts = (row: CardRow): CardFacts => ({
-  ...row,
-  ...validity(row),
-  person: { ...row.person, ...validity(row.person) },
-})
+const cardsIn = (rows: readonly Row[]): CardFacts[] => {
+  const cards = new Map<string, CardFacts>()
+  for (const { cardId, status, personId, active, ...row } of rows) {
+    if (cardId === null || cards.has(cardId)) continue
+    const person = { id: personId, active, ...validity(row.personFrom, row.personUntil) }
+    cards.set(cardId, { id: cardId, status, ...validity(row.cardFrom, row.cardUntil), person })
+  }
+  return [...cards.values()]
+}
 
-const validity = ({ validFrom, validUntil }: Dated<object & Validity>): Validity => ({
-  validFrom: validFrom === null ? null : new Date(validFrom),
-  validUntil: validUntil === null ? null : new Date(validUntil),
+const rulesIn = (rows: readonly Row[]): RuleFacts[] =>
+  rows.flatMap(({ ruleId, groupId, scheduleId, windows }) =>
+    ruleId === null ? [] : [{ id: ruleId, groupId, scheduleId, windows }],
+  )
+
+const validity = (from: string | null, until: string | null): Validity => ({
+  validFrom: from === null ? null : new Date(from),
+  validUntil: until === null ? null : new Date(until),
 })
