@@ -25,7 +25,10 @@ const origins = v.pipe(
     v.pipe(
       v.string(),
       v.url(),
-      v.check((origin) => new URL(origin).origin === origin, 'an origin such as https://doors.example.org'),
+      v.check(
+        (origin) => URL.canParse(origin) && new URL(origin).origin === origin,
+        'an origin such as https://doors.example.org',
+      ),
     ),
   ),
 )
