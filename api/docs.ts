@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { html } from 'hono/html'
 import { describeRoute, generateSpecs, resolver } from 'hono-openapi'
 import * as v from 'valibot'
+import { SEALED } from './contract/envelope.ts'
 import { found, Problem } from './errors.ts'
 import type { AppEnv } from './platform.ts'
 
@@ -28,6 +29,7 @@ export const doc = (
     type?: string
     refusals?: readonly Refusal[]
     anybody?: true
+    asked?: string
   } = {},
 ) => {
   const { status = 200, schema, type = 'application/json' } = answer
@@ -36,6 +38,7 @@ export const doc = (
     tags: [tag],
     summary,
     ...(refused.includes(401) && !answer.anybody && { security: [{ accessToken: [] }] }),
+    ...(answer.asked && { requestBody: { content: { [answer.asked]: { schema: { type: 'string' } } } } }),
     responses: {
       [status]: { description: schema ? 'The answer.' : 'Done.', ...(schema && content(type, schema)) },
       ...Object.fromEntries(
@@ -44,6 +47,15 @@ export const doc = (
     },
   })
 }
+
+/** A call of a bridge: a compact JWS in, a compact JWS out, and no other token. */
+export const sealed = {
+  schema: v.pipe(v.string(), v.description('A compact JWS (RFC 7515, HS256) with the bridge’s key; see README.')),
+  type: SEALED,
+  asked: SEALED,
+  anybody: true,
+  refusals: [401, 422],
+} as const
 
 /** A page of a list. `nextCursor` is null on the last one. */
 export const pageOf = <S extends v.GenericSchema>(item: S) =>

@@ -31,8 +31,14 @@ const start = async (config: Config) => {
     log('info', 'listening', { topics: subscribed.size })
     process.send?.('listening')
   }
-  const keepSubscribed = () =>
-    void subscribe().catch((error: unknown) => log('warn', 'not_subscribed', { error: nameOf(error) }))
+  let last = Promise.resolve()
+  /** One at a time, and again when the broker would not. */
+  const keepSubscribed = () => {
+    last = last.then(subscribe).catch((error: unknown) => {
+      log('warn', 'not_subscribed', { error: nameOf(error) })
+      setTimeout(keepSubscribed, 2_000).unref()
+    })
+  }
 
   client.on('connect', () => {
     subscribed.clear()

@@ -3,6 +3,8 @@ import * as v from 'valibot'
 import { decide } from '../contract/decide.ts'
 import { CALLS, SEALED, seal } from '../contract/envelope.ts'
 import { Ask, DEADLINE_MS } from '../contract/scan.ts'
+import { doc, sealed } from '../docs.ts'
+import { invalid } from '../errors.ts'
 import type { AppEnv } from '../platform.ts'
 import { gatherFacts } from './facts.ts'
 import { confirm, unseal } from './keys.ts'
@@ -10,21 +12,36 @@ import { record } from './record.ts'
 
 const { ask, answer } = CALLS.check
 
+/** How far a bridge's clock may be ahead of ours: as far as its seal may be from now. Milliseconds. */
+const AHEAD_MS = 30_000
+
 /** May this card pass this reader? Sealed question in, sealed answer out; on record before it is answered. */
-export const check = new Hono<AppEnv>().post('/access-check', async (c) => {
-  const { db, now } = c.env
-  const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
-  const { scan } = v.parse(Ask, message)
+export const check = new Hono<AppEnv>().post(
+  '/access-check',
+  doc('bridges', 'May this card pass this reader? Asked by a bridge at each scan', sealed),
+  async (c) => {
+    const { db, now } = c.env
+    const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
+    const { scan } = v.parse(Ask, message)
+    if (Date.parse(scan.at) > now().getTime() + AHEAD_MS) invalid('scan.at', 'is in the future: compare the clocks')
 
-  const { facts, openMs, generation } = await gatherFacts(db, scan.readerId, scan.card, bridge.id)
-  confirm(c.env, bridge, generation)
-  const at = now()
-  const late = at.getTime() - Date.parse(scan.at) > DEADLINE_MS
-  const reason = decide({ ...facts, late }, at)
-  const [card, second] = facts.cards
-  const whose = second ? undefined : card
-  const verdict = { reason, receivedAt: at, bridgeId: bridge.id, openMs, cardId: whose?.id, personId: whose?.person.id }
-  const decision = await record(db, scan, verdict)
+    const { facts, openMs, generation } = await gatherFacts(db, scan.readerId, scan.card, bridge.id)
+    confirm(c.env, bridge, generation)
+    const at = now()
+    const late = at.getTime() - Date.parse(scan.at) > DEADLINE_MS
+    const reason = decide({ ...facts, late }, at)
+    const [card, second] = facts.cards
+    const whose = second ? undefined : card
+    const verdict = {
+      reason,
+      receivedAt: at,
+      bridgeId: bridge.id,
+      openMs,
+      cardId: whose?.id,
+      personId: whose?.person.id,
+    }
+    const decision = await record(db, scan, verdict)
 
-  return c.body(await seal(decision, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
-})
+    return c.body(await seal(decision, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
+  },
+)

@@ -4,6 +4,7 @@ import { CALLS, SEALED, seal } from '../contract/envelope.ts'
 import { HOLD_MS } from '../contract/scan.ts'
 import { type SiteAnswer, SiteAsk } from '../contract/site.ts'
 import { readers } from '../db/schema.ts'
+import { doc, sealed } from '../docs.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { confirm, unseal } from './keys.ts'
 
@@ -27,16 +28,24 @@ const siteReaders = async (db: Db): Promise<SiteAnswer['readers']> => {
 }
 
 /** What a bridge needs to know of this site. Asked every other second, so an unchanged version costs one statement. */
-export const site = new Hono<AppEnv>().post('/config', async (c) => {
-  const { db, now } = c.env
-  const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
-  const has = v.parse(SiteAsk, message)
+export const site = new Hono<AppEnv>().post(
+  '/config',
+  doc('bridges', 'The readers of this site, for a bridge', sealed),
+  async (c) => {
+    const { db, now } = c.env
+    const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
+    const has = v.parse(SiteAsk, message)
 
-  const row = await checkIn(db, bridge.id, now())
-  confirm(c.env, bridge, row?.generation ?? null)
-  const version = row?.version ?? ''
-  const unchanged = has.version === version
-  const reply: SiteAnswer = { version, now: now().toISOString(), ...(!unchanged && { readers: await siteReaders(db) }) }
+    const row = await checkIn(db, bridge.id, now())
+    confirm(c.env, bridge, row?.generation ?? null)
+    const version = row?.version ?? ''
+    const unchanged = has.version === version
+    const reply: SiteAnswer = {
+      version,
+      now: now().toISOString(),
+      ...(!unchanged && { readers: await siteReaders(db) }),
+    }
 
-  return c.body(await seal(reply, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
-})
+    return c.body(await seal(reply, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
+  },
+)
