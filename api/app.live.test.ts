@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { CALLS } from './contract/envelope.ts'
 import { startTestApi, type TestApi } from './testing/api.ts'
 import { type Caller, expectProblem, replyOf, signIn } from './testing/caller.ts'
 
@@ -90,7 +91,9 @@ describe('/openapi.json', () => {
   })
 
   test('tells of the paths for machines too', () => {
-    expect(Object.keys(spec.paths)).toEqual(expect.arrayContaining(['/health', '/ready']))
+    const calls = Object.values(CALLS).map(({ path }) => path)
+    expect(Object.keys(spec.paths)).toEqual(expect.arrayContaining(['/health', '/ready', ...calls]))
+    for (const call of calls) expect(Object.keys(spec.paths[call] ?? {})).toEqual(['post'])
   })
 })
 

@@ -5,7 +5,9 @@ import { createMiddleware } from 'hono/factory'
 import { secureHeaders } from 'hono/secure-headers'
 import * as v from 'valibot'
 import { check } from './access/check.ts'
+import { handOver } from './access/hand-over.ts'
 import { site } from './access/site.ts'
+import { snapshot } from './access/snapshot.ts'
 import { isMigrated } from './db/ready.ts'
 import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
@@ -47,9 +49,13 @@ const smallMessages = (maxSize: number) => {
 
 /** A bridge asks; the seal says which one. */
 const internal = new Hono<AppEnv>()
-  .use(smallMessages(16 * 1024))
+  // A hundred events are some forty kilobytes.
+  .use('/events', smallMessages(256 * 1024))
+  .use('/:call{(?!events$).+}', smallMessages(16 * 1024))
   .route('/', check)
   .route('/', site)
+  .route('/', snapshot)
+  .route('/', handOver)
 
 /** What an account may read, and an administrator change. */
 const management = new Hono<AppEnv>()

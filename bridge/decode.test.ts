@@ -12,6 +12,8 @@ const readerWith = (cardView: CardView, replyTopic: string | null = '/dilny/open
   replyTopic,
   cardView,
   holdMs: 3000,
+  offline: 'snapshot',
+  offlineHours: 24,
 })
 
 test.for([

@@ -154,6 +154,7 @@ describe('every reason is given, recorded and explained', () => {
       reason,
       source: 'online',
       bridgeId: bridge.id,
+      snapshot: null,
     })
     expect(answer).toEqual({
       scan: scan.id,

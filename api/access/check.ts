@@ -13,7 +13,7 @@ import { record } from './record.ts'
 const { ask, answer } = CALLS.check
 
 /** How far a bridge's clock may be ahead of ours: as far as its seal may be from now. Milliseconds. */
-const AHEAD_MS = 30_000
+export const AHEAD_MS = 30_000
 
 /** May this card pass this reader? Sealed question in, sealed answer out; on record before it is answered. */
 export const check = new Hono<AppEnv>().post(

@@ -5,7 +5,7 @@ import { CALLS, type Call, seal } from '../contract/envelope.ts'
 import { bridges, events } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, replyOf, signIn } from '../testing/caller.ts'
-import { type Bridge, bridgeWith, keyOf, post, registerBridge, scanOf } from '../testing/sealed.ts'
+import { type Bridge, bridgeWith, handedOver, keyOf, post, registerBridge, scanOf } from '../testing/sealed.ts'
 
 // What a bridge may know of its site, and the keys by which the API knows a bridge.
 
@@ -21,16 +21,24 @@ beforeAll(async () => {
 
 const SOMEWHERE = '0198c1a2-0000-7000-8000-000000000000'
 
-const messages: Record<keyof typeof CALLS, () => Record<string, unknown>> = {
+type Name = keyof typeof CALLS
+
+const messages: Record<Name, () => Record<string, unknown>> = {
   check: () => ({ scan: scanOf(SOMEWHERE, '1') }),
   config: () => ({}),
+  snapshot: () => ({}),
+  events: () => ({ events: [handedOver(SOMEWHERE, '1')] }),
 }
-const BOTH = ['check', 'config'] as const
-const asks = (who: Bridge) => Promise.all(BOTH.map((name) => who.ask(CALLS[name], messages[name]())))
-const statuses = async (who: Bridge) => (await asks(who)).map(({ status }) => status)
+const NAMES = Object.keys(messages) as Name[]
+const asks = (who: Bridge) => Promise.all(NAMES.map((name) => who.ask(CALLS[name], messages[name]())))
+/** What all of the calls answer, when it is the same for all. */
+const status = async (who: Bridge) => {
+  const all = (await asks(who)).map((response) => response.status)
+  return new Set(all).size === 1 ? all[0] : all
+}
 
 describe('the configuration of a site', () => {
-  const SHOWN = ['id', 'name', 'profile', 'topic', 'replyTopic', 'cardView'] as const
+  const SHOWN = ['id', 'name', 'profile', 'topic', 'replyTopic', 'cardView', 'offline', 'offlineHours'] as const
   const shown = (reader: Record<string, unknown>) => ({
     ...Object.fromEntries(SHOWN.map((field) => [field, reader[field]])),
     holdMs: 3_000,
@@ -40,7 +48,12 @@ describe('the configuration of a site', () => {
 
   test('is every reader, as a bridge needs to know it', async () => {
     const first = await addReader('/dilny/rfid/Tag', { replyTopic: '/dilny/open' })
-    const second = await addReader('dilny/rfid/Tag', { cardView: 'hex', enabled: false })
+    const second = await addReader('dilny/rfid/Tag', {
+      cardView: 'hex',
+      enabled: false,
+      offline: 'deny',
+      offlineHours: 8_760,
+    })
     const { readers, now, version } = await bridge.config()
     expect(readers).toHaveLength(2)
     expect(readers).toEqual(expect.arrayContaining([shown(first), shown(second)]))
@@ -51,7 +64,7 @@ describe('the configuration of a site', () => {
   test('is not repeated to a bridge that has it, and is to one that has another', async () => {
     const { version } = await bridge.config()
     const again = await bridge.config(version)
-    expect(again).toEqual({ version, now: expect.any(String) })
+    expect(again).toEqual({ version, now: expect.any(String), snapshot: expect.any(String) })
     expect((await bridge.config('older')).readers).toBeDefined()
   })
 
@@ -68,6 +81,8 @@ describe('the configuration of a site', () => {
     expect((await changed())?.find((reader) => reader.id === id)?.topic).toBe('site/2')
     await admin.patch(`/readers/${id}`, { topic: 'site/1' })
     expect((await changed())?.find((reader) => reader.id === id)?.topic).toBe('site/1')
+    await admin.patch(`/readers/${id}`, { offline: 'deny', offlineHours: 1 })
+    expect((await changed())?.find((reader) => reader.id === id)).toMatchObject({ offline: 'deny', offlineHours: 1 })
 
     await admin.post('/people', { name: 'Ada' })
     await admin.post('/groups', { name: 'Staff' })
@@ -75,7 +90,8 @@ describe('the configuration of a site', () => {
 
     await admin.delete(`/readers/${id}`)
     expect((await changed())?.map((reader) => reader.id)).not.toContain(id)
-    expect(versions.map((version, i) => version === versions[i - 1])).toEqual([false, false, false, false, true, false])
+    const unchanged = versions.map((version, i) => version === versions[i - 1])
+    expect(unchanged).toEqual([false, false, false, false, false, true, false])
   })
 
   test('is the same version for every bridge', async () => {
@@ -122,27 +138,27 @@ describe('the key of a bridge', () => {
 
   test('is refused at once when it was rotated, and the new one is good', async () => {
     const old = await registerBridge(api, admin)
-    expect(await statuses(old)).toEqual([200, 200])
+    expect(await status(old)).toBe(200)
     const { body } = await admin.post(`/bridges/${old.id}/rotate`)
-    expect(await statuses(old)).toEqual([401, 401])
+    expect(await status(old)).toBe(401)
     const rotated = bridgeWith(api, old.id, String(body['key']))
-    expect(await statuses(rotated)).toEqual([200, 200])
-    expect(await statuses(old)).toEqual([401, 401])
+    expect(await status(rotated)).toBe(200)
+    expect(await status(old)).toBe(401)
   })
 
   test('is refused at once when the bridge was deleted', async () => {
     const gone = await registerBridge(api, admin)
-    expect(await statuses(gone)).toEqual([200, 200])
+    expect(await status(gone)).toBe(200)
     const before = await api.db.$count(events)
     expect((await admin.delete(`/bridges/${gone.id}`)).status).toBe(204)
-    expect(await statuses(gone)).toEqual([401, 401])
+    expect(await status(gone)).toBe(401)
     expect(await api.db.$count(events)).toBe(before)
   })
 
   test('is not changed by a new name', async () => {
     const renamed = await registerBridge(api, admin)
     await admin.patch(`/bridges/${renamed.id}`, { name: 'Renamed' })
-    expect(await statuses(renamed)).toEqual([200, 200])
+    expect(await status(renamed)).toBe(200)
   })
 })
 
@@ -150,7 +166,7 @@ describe('a message', () => {
   type Made = { aud?: string | undefined; kid?: unknown; alg?: string; key?: string; age?: number; claims?: object }
 
   /** What a bridge would send, but for what the row says. */
-  const make = async (name: keyof typeof CALLS, { aud, kid, alg = 'HS256', key, age = 0, claims }: Made = {}) => {
+  const make = async (name: Name, { aud, kid, alg = 'HS256', key, age = 0, claims }: Made = {}) => {
     const iat = Math.floor(Date.now() / 1000) - age
     const payload = {
       ...messages[name](),
@@ -167,13 +183,12 @@ describe('a message', () => {
     const response = await post(api, call, sealed)
     return { status: response.status, type: response.headers.get('content-type'), body: await response.text() }
   }
-  const otherCall = { check: CALLS.config, config: CALLS.check }
-  const unsigned = async (name: keyof typeof CALLS, alg: string) => {
+  const unsigned = async (name: Name, alg: string) => {
     const [, payload] = (await make(name)).split('.')
     return `${base64url.encode(JSON.stringify({ alg, kid: bridge.id }))}.${payload}.`
   }
 
-  test.each(BOTH)('to %s that is made as below is good, so what refuses the others is their fault', async (name) => {
+  test.each(NAMES)('to %s that is made as below is good, so what refuses the others is their fault', async (name) => {
     expect((await post(api, CALLS[name], await make(name))).status).toBe(200)
     expect((await post(api, CALLS[name], await make(name, { age: 15 }))).status).toBe(200)
   })
@@ -185,7 +200,7 @@ describe('a message', () => {
     expect(unknown).toMatchObject({ status: 401, type: 'application/problem+json' })
   })
 
-  const ROWS: [string, (name: keyof typeof CALLS) => Promise<string>][] = [
+  const ROWS: [string, (name: Name) => Promise<string>][] = [
     ['of a bridge that is unknown', (name) => make(name, { kid: crypto.randomUUID() })],
     [
       'of a bridge that is unknown, with an id that is nobody’s',
@@ -209,14 +224,22 @@ describe('a message', () => {
     ['without an id', (name) => make(name, { claims: { jti: undefined } })],
     ['for nobody', (name) => make(name, { claims: { aud: undefined } })],
     ['for the answer', (name) => make(name, { aud: CALLS[name].answer })],
-    ['for the other call', (name) => make(name, { aud: otherCall[name].ask })],
     ['that is not sealed', async (name) => JSON.stringify(messages[name]())],
     ['that is empty', async () => ''],
     ['of two parts', async (name) => (await make(name)).split('.').slice(0, 2).join('.')],
   ]
-  test.each(ROWS)('%s is refused in the same words as any other', async (_, made) => {
+  const FOR_OTHERS = NAMES.flatMap((name) =>
+    NAMES.filter((other) => other !== name)
+      .flatMap((other) => [CALLS[other].ask, CALLS[other].answer])
+      .map((aud) => [`for ${aud}`, name, () => make(name, { aud })] as const),
+  )
+  const MADE = [
+    ...ROWS.flatMap(([what, made]) => NAMES.map((name) => [what, name, () => made(name)] as const)),
+    ...FOR_OTHERS,
+  ]
+  test.each(MADE)('%s is refused by %s in the same words as any other', async (_, name, made) => {
     const [recorded, seen] = [await api.db.$count(events), await api.db.select().from(bridges)]
-    for (const name of BOTH) expect(await refused(CALLS[name], await made(name))).toEqual(unknown)
+    expect(await refused(CALLS[name], await made())).toEqual(unknown)
     expect(await api.db.$count(events)).toBe(recorded)
     const known = new Set(seen.map(({ id }) => id))
     expect((await api.db.select().from(bridges)).filter(({ id }) => known.has(id))).toEqual(seen)
@@ -238,12 +261,14 @@ describe('a message', () => {
     expect((await api.fetch(CALLS.config.path, { method: 'POST', headers, body: sealed })).status).toBe(401)
   })
 
-  test.each(BOTH)('to %s of more than 16 KiB is a 413', async (name) => {
-    const large = () => post(api, CALLS[name], 'x'.repeat(16 * 1024 + 1))
-    expectProblem(await replyOf(await despiteReset(large)), 413)
+  const LIMITS: [Name, number][] = NAMES.map((name) => [name, name === 'events' ? 256 : 16])
+  test.each(LIMITS)('to %s may have %i KiB, and one byte more is a 413', async (name, limit) => {
+    const sized = (bytes: number) => despiteReset(() => post(api, CALLS[name], 'x'.repeat(bytes)))
+    expectProblem(await replyOf(await sized(limit * 1024)), 401)
+    expectProblem(await replyOf(await sized(limit * 1024 + 1)), 413)
   })
 
   test.each(['GET', 'PUT', 'DELETE'])('is only ever posted: not %s', async (method) => {
-    for (const name of BOTH) expectProblem(await replyOf(await api.fetch(CALLS[name].path, { method })), 404)
+    for (const name of NAMES) expectProblem(await replyOf(await api.fetch(CALLS[name].path, { method })), 404)
   })
 })

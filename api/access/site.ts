@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import type { ISql } from 'postgres'
 import * as v from 'valibot'
 import { CALLS, SEALED, seal } from '../contract/envelope.ts'
 import { HOLD_MS } from '../contract/scan.ts'
@@ -10,20 +11,35 @@ import { confirm, unseal } from './keys.ts'
 
 const { ask, answer } = CALLS.config
 
+type CheckedIn = { generation: number; version: string; snapshot: string; changes: number }
+
 /** Note that the bridge was here, and read what it needs to compare, in one statement. */
-const checkIn = async (db: Db, bridgeId: string, now: Date) => {
+const checkIn = async ({ $client: sql }: Db, bridgeId: string, now: Date): Promise<CheckedIn | undefined> => {
   // A row's xmin changes with every write to it, so this digest changes with every commit that changes a reader; a
   // column of times would miss a transaction that began earlier and committed later.
-  const [row] = await db.$client<{ generation: number; version: string }[]>`
+  const [row] = await sql<CheckedIn[]>`
     update bridges set last_seen_at = ${now.toISOString()} where id = ${bridgeId}
     returning generation,
-      (select md5(coalesce(string_agg(id::text || xmin::text, ',' order by id), '')) from readers) as version`
+      (select md5(coalesce(string_agg(id::text || xmin::text, ',' order by id), '')) from readers) as version,
+      ${factsVersion(sql)} as snapshot,
+      (select count(*)::int from site_changes) as changes`
   return row
 }
 
+/** The version of everything that a decision may look at: another one after every commit that changes any of it. */
+export const factsVersion = (sql: ISql) =>
+  sql`(select md5(concat_ws(',', count(*), max(id), sum(id))) from site_changes)`
+
+/** More changes on the list than this are forgotten but for the last. It costs each bridge one needless new snapshot. */
+const MOST_CHANGES = 2_000
+
+const forgetChanges = ({ $client: sql }: Db) =>
+  sql`delete from site_changes where id < (select max(id) from site_changes)`
+
 const siteReaders = async (db: Db): Promise<SiteAnswer['readers']> => {
-  const { id, name, profile, topic, replyTopic, cardView } = readers
-  const rows = await db.select({ id, name, profile, topic, replyTopic, cardView }).from(readers)
+  const { id, name, profile, topic, replyTopic, cardView, offline, offlineHours } = readers
+  const columns = { id, name, profile, topic, replyTopic, cardView, offline, offlineHours }
+  const rows = await db.select(columns).from(readers)
   return rows.map((row) => ({ ...row, holdMs: HOLD_MS }))
 }
 
@@ -38,13 +54,15 @@ export const site = new Hono<AppEnv>().post(
 
     const row = await checkIn(db, bridge.id, now())
     confirm(c.env, bridge, row?.generation ?? null)
-    const version = row?.version ?? ''
+    const { version = '', snapshot = '', changes = 0 } = row ?? {}
     const unchanged = has.version === version
     const reply: SiteAnswer = {
       version,
       now: now().toISOString(),
+      snapshot,
       ...(!unchanged && { readers: await siteReaders(db) }),
     }
+    if (changes > MOST_CHANGES) await forgetChanges(db)
 
     return c.body(await seal(reply, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
   },

@@ -4,6 +4,8 @@ import { createHmac, createSecretKey, type KeyObject, randomUUID, timingSafeEqua
 export const CALLS = {
   check: { path: '/internal/access-check', ask: 'lintel:access-check', answer: 'lintel:access-answer' },
   config: { path: '/internal/config', ask: 'lintel:config', answer: 'lintel:config-answer' },
+  snapshot: { path: '/internal/snapshot', ask: 'lintel:snapshot', answer: 'lintel:snapshot-answer' },
+  events: { path: '/internal/events', ask: 'lintel:events', answer: 'lintel:events-answer' },
 } as const
 export type Call = (typeof CALLS)[keyof typeof CALLS]
 export type Audience = Call['ask' | 'answer']

@@ -95,7 +95,7 @@ test('the reasons are the public words, none renamed, in the order of the decisi
   const words =
     'late unknown_reader reader_disabled lockdown unknown_card ambiguous_card card_blocked card_lost card_returned ' +
     'card_not_yet_valid card_expired person_inactive person_not_yet_valid person_expired no_rule outside_schedule ' +
-    'granted unavailable'
+    'granted unavailable superseded'
   expect(REASONS.filter((reason) => words.split(' ').includes(reason)).join(' ')).toBe(words)
 })
 

@@ -31,7 +31,9 @@ export const REASONS = [
   'no_rule',
   'outside_schedule',
   'granted',
+  // Said by a bridge, not by `decide`: it could neither ask nor decide; a newer scan of the same reader took its place.
   'unavailable',
+  'superseded',
 ] as const
 export const Reason = v.picklist(REASONS)
 export type Reason = v.InferOutput<typeof Reason>
@@ -61,17 +63,19 @@ export const isInstant = (text: string): boolean => {
   return year >= 1 && year <= 9999 && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(date)
 }
 
-const instant = v.pipe(v.string(), v.isoTimestamp(), v.check(isInstant, 'not a time'))
+export const Instant = v.pipe(v.string(), v.isoTimestamp(), v.check(isInstant, 'not a time'))
+
+export const Uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase())
 
 /**
  * What a bridge asks. `id` is minted once per scan, so asking twice is harmless; `at` is when the scan arrived, on the
  * API's clock (RFC 3339). `pin` is what was typed, if anything; it is never recorded.
  */
 export const Scan = v.strictObject({
-  id: v.pipe(v.string(), v.uuid(), v.toLowerCase()),
-  readerId: v.pipe(v.string(), v.uuid(), v.toLowerCase()),
+  id: Uuid,
+  readerId: Uuid,
   card: CardText,
-  at: instant,
+  at: Instant,
   pin: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/))),
 })
 export type Scan = v.InferOutput<typeof Scan>
@@ -84,6 +88,6 @@ export const Answer = v.strictObject({
   decision: Decision,
   reason: Reason,
   openMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
-  expiresAt: instant,
+  expiresAt: Instant,
 })
 export type Answer = v.InferOutput<typeof Answer>

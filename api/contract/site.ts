@@ -3,8 +3,11 @@ import { CARD_VIEWS } from './card-views.ts'
 
 export const PROFILES = ['plain'] as const
 
-/** A reader as a bridge needs to know it. Topics are literal; times are milliseconds. */
-export const SiteReader = v.strictObject({
+/** What a reader's door does while the API cannot be asked: stay shut, or go by the bridge's snapshot. */
+export const OFFLINE = ['deny', 'snapshot'] as const
+
+/** A reader as a bridge needs to know it. Topics are literal; times are milliseconds, but `offlineHours`. */
+export const SiteReader = v.object({
   id: v.pipe(v.string(), v.uuid()),
   name: v.string(),
   profile: v.picklist(PROFILES),
@@ -12,6 +15,9 @@ export const SiteReader = v.strictObject({
   replyTopic: v.nullable(v.string()),
   cardView: v.picklist(CARD_VIEWS),
   holdMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  offline: v.picklist(OFFLINE),
+  /** How old a snapshot may be to decide by. */
+  offlineHours: v.pipe(v.number(), v.integer(), v.minValue(1)),
 })
 export type SiteReader = v.InferOutput<typeof SiteReader>
 
@@ -21,10 +27,12 @@ export const SiteAsk = v.strictObject({ version: v.optional(v.pipe(v.string(), v
 /**
  * The answer: the version in force and, unless the bridge has it already, every reader. `now` is the API's clock, on
  * which a bridge dates its scans: so a bridge whose own clock is wrong neither opens late nor refuses everything.
+ * `snapshot` is the version of the facts: when it changes, the bridge's snapshot is out of date.
  */
-export const SiteAnswer = v.strictObject({
+export const SiteAnswer = v.object({
   version: v.string(),
   now: v.pipe(v.string(), v.isoTimestamp()),
+  snapshot: v.string(),
   readers: v.optional(v.array(SiteReader)),
 })
 export type SiteAnswer = v.InferOutput<typeof SiteAnswer>

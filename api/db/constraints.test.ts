@@ -36,6 +36,8 @@ const UNBREAKABLE: Record<string, string> = {
   events_source: 'written by us',
   readers_card_view: 'a picklist in the body’s schema',
   readers_direction: 'a picklist in the body’s schema',
+  readers_offline: 'a picklist in the body’s schema',
+  readers_offline_hours: 'a range in the body’s schema',
   readers_open_ms: 'a range in the body’s schema',
   readers_profile: 'a picklist in the body’s schema',
   rule_readers_rule_id_rules_id_fk: 'written with their rule, or with the rule locked, in one transaction',

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import {
   type AnyPgColumn,
+  bigint,
   boolean,
   check,
   index,
@@ -16,7 +17,7 @@ import {
 import { v7 } from 'uuid'
 import { CARD_VIEWS, FORMS } from '../contract/card-views.ts'
 import { DECISIONS, REASONS } from '../contract/scan.ts'
-import { PROFILES } from '../contract/site.ts'
+import { OFFLINE, PROFILES } from '../contract/site.ts'
 import type { Window } from '../contract/window.ts'
 
 // Every table on one page. Column names are these keys in snake_case (drizzle's `casing`).
@@ -129,6 +130,8 @@ export const readers = pgTable(
     direction: text({ enum: DIRECTIONS }).notNull().default('none'),
     enabled: boolean().notNull().default(true),
     openMs: integer().notNull(),
+    offline: text({ enum: OFFLINE }).notNull().default('snapshot'),
+    offlineHours: integer().notNull().default(24),
   },
   (t) => [
     index('readers_name').on(t.name, t.id),
@@ -136,6 +139,8 @@ export const readers = pgTable(
     oneOf('readers_profile', t.profile, PROFILES),
     oneOf('readers_card_view', t.cardView, CARD_VIEWS),
     oneOf('readers_direction', t.direction, DIRECTIONS),
+    oneOf('readers_offline', t.offline, OFFLINE),
+    check('readers_offline_hours', sql`${t.offlineHours} between 1 and 8760`),
     check('readers_open_ms', sql`${t.openMs} between 0 and 600000`),
     check('readers_no_echo', sql`${t.replyTopic} <> ${t.topic}`),
   ],
@@ -176,8 +181,18 @@ export const bridges = pgTable('bridges', {
 })
 
 /**
+ * A row for each statement that changed what a decision may look at, written by triggers (the migration has them), so
+ * that a bridge's snapshot can be told from the facts of now, whoever changed them. Their number, greatest and sum make
+ * the version: rows are only ever added, no writer waits for another, and a transaction that commits late still counts.
+ */
+export const siteChanges = pgTable('site_changes', {
+  id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+})
+
+/**
  * The record. No foreign keys: it must outlive the rows it speaks of. `at` is when the scan arrived at the bridge,
- * `receivedAt` when the API decided. `openMs` is kept because a repeated scan gets the first answer, whole.
+ * `receivedAt` when the API decided, or was handed what a bridge had decided itself (`source` is offline, `snapshot` the
+ * version of the facts it went by). `openMs` is kept because a repeated scan gets the first answer, whole.
  */
 export const events = pgTable(
   'events',
@@ -194,6 +209,7 @@ export const events = pgTable(
     source: text({ enum: SOURCES }).notNull(),
     bridgeId: uuid().notNull(),
     openMs: integer().notNull(),
+    snapshot: text(),
   },
   (t) => [
     index('events_at').on(t.at, t.id),

@@ -21,6 +21,7 @@ const Event = v.object({
   reason: Reason,
   source: v.picklist(SOURCES),
   bridgeId: Id,
+  snapshot: v.nullable(v.string()),
 })
 
 const columns = {
@@ -35,6 +36,7 @@ const columns = {
   reason: table.reason,
   source: table.source,
   bridgeId: table.bridgeId,
+  snapshot: table.snapshot,
 }
 
 const filters = {

@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 
 describe('a reader', () => {
-  test('is a plain one with decimal numbers, and its door opens for 3 s, when nothing else is said', async () => {
+  test('is a plain one with decimal numbers, and its door opens for 3 s and goes by a snapshot for a day, when nothing else is said', async () => {
     const topic = newTopic()
     const { status, body } = await addReader({ topic })
     expect({ status, body }).toEqual({
@@ -36,13 +36,17 @@ describe('a reader', () => {
         direction: 'none',
         enabled: true,
         openMs: 3_000,
+        offline: 'snapshot',
+        offlineHours: 24,
       },
     })
   })
 
   test('is changed field by field: nothing falls back to what a new one would have', async () => {
-    const full = { cardView: 'hex', timezone: 'Europe/Prague', direction: 'in', openMs: 0, replyTopic: newTopic() }
+    const door = { cardView: 'hex', timezone: 'Europe/Prague', direction: 'in', openMs: 0, replyTopic: newTopic() }
+    const full = { ...door, offline: 'deny', offlineHours: 72 }
     const { body: before } = await addReader(full)
+    expect(before).toMatchObject(full)
     const { body } = await admin.patch(`/readers/${before.id}`, { enabled: false })
     expect(body).toEqual({ ...before, enabled: false })
   })
@@ -108,6 +112,38 @@ describe('a reader', () => {
       expectProblem(await addReader({ timezone }), 422, 'timezone')
     },
   )
+
+  test.each<[string, object]>([
+    ['stay shut while the API is away', { offline: 'deny' }],
+    ['go by a snapshot for an hour', { offlineHours: 1 }],
+    ['go by a snapshot for a year', { offline: 'snapshot', offlineHours: 8_760 }],
+  ])('may %s, from the first and from later on', async (_, fields) => {
+    const { body: added } = await addReader(fields)
+    expect(added).toMatchObject({ offline: 'snapshot', offlineHours: 24, ...fields })
+    const { body: before } = await addReader({ offline: 'deny', offlineHours: 7 })
+    const { body: changed } = await admin.patch(`/readers/${before.id}`, fields)
+    expect(changed).toEqual({ ...before, ...fields })
+    expect((await admin.get(`/readers/${before.id}`)).body).toEqual(changed)
+  })
+
+  test.each([
+    ['offline', 'grant'],
+    ['offline', 'Snapshot'],
+    ['offline', true],
+    ['offline', null],
+    ['offlineHours', 0],
+    ['offlineHours', -1],
+    ['offlineHours', 8_761],
+    ['offlineHours', 1.5],
+    ['offlineHours', '24'],
+    ['offlineHours', null],
+    ['offlineMinutes', 30],
+  ])('may not have %s %j', async (field, value) => {
+    const { body: before } = await addReader()
+    expectProblem(await addReader({ [field]: value }), 422, field)
+    expectProblem(await admin.patch(`/readers/${before.id}`, { [field]: value }), 422, field)
+    expect((await admin.get(`/readers/${before.id}`)).body).toEqual(before)
+  })
 
   test('is not deleted while a rule names it', async () => {
     const { body: reader } = await addReader()

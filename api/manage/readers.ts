@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import * as v from 'valibot'
 import { CARD_VIEWS } from '../contract/card-views.ts'
 import { isPlainText } from '../contract/scan.ts'
-import { PROFILES } from '../contract/site.ts'
+import { OFFLINE, PROFILES } from '../contract/site.ts'
 import { isTimezone } from '../contract/window.ts'
 import { DIRECTIONS, readers as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
@@ -32,9 +32,14 @@ const fields = {
   direction: v.picklist(DIRECTIONS),
   enabled: v.boolean(),
   openMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(600_000)),
+  offline: v.picklist(OFFLINE),
+  offlineHours: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8_760)),
 }
 
-/** What is not said of a new reader: one of the plain profile, with decimal numbers and a door that opens for 3 s. */
+/**
+ * What is not said of a new reader: one of the plain profile, with decimal numbers and a door that opens for 3 s, and
+ * goes by the bridge's snapshot for a day while the API is away.
+ */
 const NewReader = v.strictObject({
   ...fields,
   profile: v.optional(fields.profile, 'plain'),
@@ -44,6 +49,8 @@ const NewReader = v.strictObject({
   direction: v.optional(fields.direction, 'none'),
   enabled: v.optional(fields.enabled, true),
   openMs: v.optional(fields.openMs, 3_000),
+  offline: v.optional(fields.offline, 'snapshot'),
+  offlineHours: v.optional(fields.offlineHours, 24),
 })
 
 const Reader = v.object({
@@ -57,6 +64,8 @@ const Reader = v.object({
   direction: v.picklist(DIRECTIONS),
   enabled: v.boolean(),
   openMs: v.number(),
+  offline: v.picklist(OFFLINE),
+  offlineHours: v.number(),
 })
 
 type Topics = { id?: string; topic?: string | undefined; replyTopic?: string | null | undefined }

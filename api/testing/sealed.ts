@@ -1,8 +1,10 @@
 import { base64url } from 'jose'
 import * as v from 'valibot'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal, sealingKey } from '../contract/envelope.ts'
+import { type HandedOver, HandOverAnswer } from '../contract/hand-over.ts'
 import { Answer, type Scan } from '../contract/scan.ts'
 import { SiteAnswer } from '../contract/site.ts'
+import { SnapshotPage } from '../contract/snapshot.ts'
 import type { Client, TestApi } from './api.ts'
 
 export type Bridge = {
@@ -12,6 +14,12 @@ export type Bridge = {
   ask(call: Call, message: Record<string, unknown>): Promise<Response>
   check(scan: Scan): Promise<Answer>
   config(version?: string): Promise<SiteAnswer>
+  /** One page: the first, or the one after a card. */
+  page(after?: string): Promise<SnapshotPage>
+  /** All pages, from the first to the one that names no next. */
+  pages(): Promise<SnapshotPage[]>
+  /** Gives how many of the events are on record. */
+  handOver(events: HandedOver[]): Promise<number>
 }
 
 /** What a bridge would post, whoever sealed it. */
@@ -31,13 +39,23 @@ export const bridgeWith = (api: TestApi, id: string, key: string): Bridge => {
     if (response.status !== 200) throw new Error(`${call.path} answered ${response.status}: ${text}`)
     return open(text, call.answer, await keyOf(key), new Date())
   }
+  const page: Bridge['page'] = async (after) =>
+    v.parse(SnapshotPage, await answered(CALLS.snapshot, after === undefined ? {} : { after }))
+  const pages = async () => {
+    const all = [await page()]
+    for (let next = all[0]?.next; next !== undefined; next = all.at(-1)?.next) all.push(await page(next))
+    return all
+  }
   return {
     id,
     key,
     ask,
+    page,
+    pages,
     check: async (scan) => v.parse(Answer, await answered(CALLS.check, { scan })),
     config: async (version) =>
       v.parse(SiteAnswer, await answered(CALLS.config, version === undefined ? {} : { version })),
+    handOver: async (events) => v.parse(HandOverAnswer, await answered(CALLS.events, { events })).recorded,
   }
 }
 
@@ -53,5 +71,17 @@ export const scanOf = (readerId: string, card: string, more: Partial<Scan> = {})
   readerId,
   card,
   at: new Date(Date.now() + 1_000).toISOString(),
+  ...more,
+})
+
+/** An event as a bridge hands it over: of just now, answered, and refused because there was nobody to ask. */
+export const handedOver = (readerId: string, card: string, more: Partial<HandedOver> = {}): HandedOver => ({
+  id: crypto.randomUUID(),
+  readerId,
+  card,
+  at: new Date().toISOString(),
+  reason: 'unavailable',
+  openMs: 0,
+  answered: true,
   ...more,
 })
