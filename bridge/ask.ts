@@ -1,12 +1,17 @@
 import * as v from 'valibot'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
+import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
 import { Answer, type Scan } from '../api/contract/scan.ts'
 import { SiteAnswer } from '../api/contract/site.ts'
+import { SnapshotPage } from '../api/contract/snapshot.ts'
 import type { Clock } from './clock.ts'
 import { post } from './post.ts'
 
 /** Where the API is, and as whom to ask it. */
 export type Api = { url: string; id: string; key: SealingKey; clock: Clock }
+
+/** What no door waits for may take this long. Milliseconds. */
+const PATIENCE_MS = 5_000
 
 /** The API answered, but not with what was asked for; `status` is its HTTP status. */
 export class Refused extends Error {
@@ -37,7 +42,17 @@ export const askAboutScan = async (api: Api, scan: Scan, deadline: number): Prom
 export const askForSite = async (api: Api, version: string | undefined): Promise<SiteAnswer> => {
   const asked = performance.now()
   const message = version === undefined ? {} : { version }
-  const answer = v.parse(SiteAnswer, await call(api, CALLS.config, message, 5_000))
+  const answer = v.parse(SiteAnswer, await call(api, CALLS.config, message, PATIENCE_MS))
   api.clock.set(new Date(answer.now), asked, performance.now())
   return answer
+}
+
+/** One page of the facts: the first, or the one after a card. */
+export const askForSnapshot = async (api: Api, after: string | undefined): Promise<SnapshotPage> =>
+  v.parse(SnapshotPage, await call(api, CALLS.snapshot, after === undefined ? {} : { after }, 2 * PATIENCE_MS))
+
+/** Hand over what was recorded here. When it resolves all of it is on record there. */
+export const handOver = async (api: Api, events: readonly HandedOver[]): Promise<void> => {
+  const { recorded } = v.parse(HandOverAnswer, await call(api, CALLS.events, { events }, 2 * PATIENCE_MS))
+  if (recorded !== events.length) throw new Error('the API recorded something else')
 }

@@ -1,67 +1,173 @@
-import type { MqttClient } from 'mqtt'
 import { v7 } from 'uuid'
 import { keyOfScan } from '../api/contract/card-views.ts'
-import { type Answer, DEADLINE_MS, type Scan } from '../api/contract/scan.ts'
+import { ANSWER_LIFE_MS, type Answer, DEADLINE_MS, decisionOf, type Reason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
+import type { Arrivals } from './arrivals.ts'
 import { type Api, askAboutScan } from './ask.ts'
+import type { Message as Heard } from './broker.ts'
 import { decode, PROFILES } from './decode.ts'
+import { isLate } from './echo.ts'
 import { hold } from './hold.ts'
-import { dropCounter, type Log } from './log.ts'
+import type { Keep } from './keep.ts'
+import type { Link } from './link.ts'
+import { dropCounter, type Log, nameOf } from './log.ts'
+import type { Offline, Verdict } from './offline.ts'
+import type { Message } from './profiles/profile.ts'
+import type { Queue } from './queue.ts'
+
+/** How long the API may take before a bridge that can decide by itself does so. Milliseconds. */
+const ASK_MS = 1_000
+
+export type Parts = {
+  api: Api
+  /** How old a message may be that arrives now, in milliseconds. */
+  age(): number
+  /** Resolves when it is on its way, now; rejects when it cannot be. */
+  publish(message: Message): Promise<void>
+  link: Link
+  offline: Offline
+  keep: Keep
+  arrivals: Arrivals
+  queue: Queue
+  log: Log
+}
 
 export type Bridge = {
   /** Every message of the broker's goes through here. */
-  receive(topic: string, payload: Buffer, retained: boolean): void
+  receive(message: Heard): void
   /** The readers in force from now on. */
   use(readers: readonly SiteReader[]): void
-  /** Resolves when every scan that arrived has been answered. */
+  /** Takes no more messages, and resolves when every scan that arrived has been answered and is safe. */
   settle(): Promise<void>
 }
 
-type Asked = Promise<Pick<Answer, 'decision' | 'reason' | 'expiresAt'>>
+/** What the door gets; `safe` resolves when it is on record, or kept to be recorded. */
+type Outcome = Pick<Answer, 'decision' | 'reason' | 'expiresAt'> & { safe: Promise<void> }
+type Taken = { scan: Scan; outcome: Promise<Outcome> }
 
-/** One scan, one way: topic → decode → ask → publish. */
-export const bridgeOn = (client: MqttClient, api: Api, log: Log): Bridge => {
+/** One scan, one way: topic → decode → ask, or decide here → make safe → publish → acknowledge. */
+export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, queue, log }: Parts): Bridge => {
   const byTopic = new Map<string, SiteReader>()
   const drops = dropCounter(log)
-  const once = hold<Asked>()
-  const underWay = new Set<Promise<void>>()
+  const once = hold<Taken>()
+  const underWay = new Set<Promise<unknown>>()
+  let stopped = false
 
-  const receive: Bridge['receive'] = (topic, payload, retained) => {
+  const receive: Bridge['receive'] = (message) => {
+    // What is not acknowledged comes again, to whoever listens next.
+    if (stopped) return
     const arrived = performance.now()
-    const reader = byTopic.get(topic)
-    const read = decode(reader, payload, retained)
-    if ('dropped' in read || !reader) return drops.drop('dropped' in read ? read.dropped : 'foreign_topic')
-
+    const waited = age()
+    const reader = byTopic.get(message.topic)
+    const read = decode(reader, message.payload, message.retained)
+    if ('dropped' in read || !reader) {
+      drops.drop('dropped' in read ? read.dropped : 'foreign_topic')
+      return message.acknowledge()
+    }
     const { card } = read
-    const asked = once(`${reader.id} ${keyOfScan(reader.cardView, card)}`, reader.holdMs, () =>
-      ask({ id: v7(), readerId: reader.id, card, at: api.clock.now().toISOString() }),
-    )
-    const answered = asked.then((answer) => publish(reader, answer, arrived)).finally(() => underWay.delete(answered))
-    underWay.add(answered)
-  }
+    const what = whatOf(reader.id, card)
+    const again = message.known(what)
+    if (again) return follow(again.then(message.acknowledge))
 
-  /** Whatever goes wrong on the way to an answer becomes a refusal here, and only here. */
-  const ask = async (scan: Scan): Asked => {
-    const started = performance.now()
-    const answer = await askAboutScan(api, scan, DEADLINE_MS).catch((error: unknown) => {
-      log('warn', 'unavailable', { scan: scan.id, reader: scan.readerId, error: nameOf(error) })
-      return { decision: 'denied', reason: 'unavailable', expiresAt: scan.at } as const
+    const arrive = (): Scan => {
+      const scan = { id: v7(), readerId: reader.id, card, at: api.clock.now().toISOString() }
+      arrivals.note({ ...scan, ...(message.id !== undefined && { messageId: message.id }) })
+      return scan
+    }
+    const by = arrived + DEADLINE_MS - waited
+    if (isLate(waited)) {
+      const scan = arrive()
+      const outcome = decideHere(scan, { reason: 'late', openMs: 0 })
+      // What was queued while nobody was here is not answered: whoever waited for it is gone.
+      if (Number.isFinite(waited)) follow(answer(reader, { scan, outcome }, by, true))
+      return finish(message, what, { scan, outcome })
+    }
+    let first = false
+    const taken = once(`${reader.id} ${keyOfScan(reader.cardView, card)}`, reader.holdMs, () => {
+      first = true
+      const scan = arrive()
+      return { scan, outcome: decide(reader, scan, by) }
     })
-    const ms = Math.round(performance.now() - started)
-    log('info', 'scan', { scan: scan.id, reader: scan.readerId, decision: answer.decision, reason: answer.reason, ms })
-    return answer
+    follow(answer(reader, taken, by, first))
+    finish(message, what, taken)
   }
 
-  /** What opens goes out now or never: not after its expiry, not into a queue, not to be kept by the broker. */
-  const publish = async (reader: SiteReader, answer: Awaited<Asked>, arrived: number): Promise<void> => {
-    const late = performance.now() - arrived > DEADLINE_MS || api.clock.now().getTime() >= Date.parse(answer.expiresAt)
-    const decision = late ? 'denied' : answer.decision
-    const message = PROFILES[reader.profile].reply({ decision }, reader)
-    if (!message) return
-    if (!client.connected) return log('warn', 'unanswered', { reader: reader.id, decision })
-    await client
-      .publishAsync(message.topic, message.payload, { qos: 0, retain: false })
-      .catch((error: unknown) => log('warn', 'unanswered', { reader: reader.id, decision, error: nameOf(error) }))
+  /** Acknowledged when it is safe, and not before: until then the broker has it too. */
+  const finish = (message: Heard, what: string, { scan, outcome }: Taken): void => {
+    const safe = outcome.then((known) => known.safe).then(() => arrivals.settled(scan.id))
+    message.hold(what, safe)
+    follow(safe.then(message.acknowledge))
+  }
+
+  const follow = (work: Promise<unknown>): void => {
+    const followed = work
+      .catch((error: unknown) => log('error', 'unrecorded', { error: nameOf(error) }))
+      .finally(() => underWay.delete(followed))
+    underWay.add(followed)
+  }
+
+  const decide = async (reader: SiteReader, scan: Scan, by: number): Promise<Outcome> => {
+    const started = performance.now()
+    if (!(await queue.enter(reader.id))) return decideHere(scan, { reason: 'superseded', openMs: 0 })
+    const outcome = await ask(reader, scan, by).finally(() => queue.leave())
+    const ms = Math.round(performance.now() - started)
+    const { decision, reason } = outcome
+    log('info', 'scan', { scan: scan.id, reader: scan.readerId, decision, reason, ms })
+    return outcome
+  }
+
+  /** Whatever goes wrong on the way to the API is decided here, and only here: by the snapshot, or a refusal. */
+  const ask = async (reader: SiteReader, scan: Scan, by: number): Promise<Outcome> => {
+    let unreachable = link.state() === 'down'
+    if (link.state() === 'up') {
+      const left = by - performance.now()
+      try {
+        const answered = await askAboutScan(api, scan, offline.ready(reader) ? Math.min(ASK_MS, left) : left)
+        link.up()
+        return { ...answered, safe: Promise.resolve() }
+      } catch (error) {
+        unreachable = link.failed(error)
+        log('warn', 'unanswered_scan', { scan: scan.id, reader: scan.readerId, error: nameOf(error) })
+      }
+    }
+    if (performance.now() >= by) return decideHere(scan, { reason: 'unavailable', openMs: 0 })
+    return decideHere(scan, unreachable ? offline.decide(reader, scan) : { reason: 'unavailable', openMs: 0 })
+  }
+
+  /** A refusal is answered at once and made safe meanwhile. What opens is on this disk first, or it does not open. */
+  const decideHere = async (scan: Scan, verdict: Verdict): Promise<Outcome> => {
+    const expiresAt = new Date(Date.parse(scan.at) + ANSWER_LIFE_MS).toISOString()
+    const decision = decisionOf(verdict.reason)
+    if (decision === 'denied') {
+      return { decision, reason: verdict.reason, expiresAt, safe: keep.atLast(eventOf(scan, verdict)) }
+    }
+    try {
+      await keep.now(eventOf(scan, verdict))
+      return { decision, reason: verdict.reason, expiresAt, safe: Promise.resolve() }
+    } catch (error) {
+      log('error', 'not_kept', { scan: scan.id, error: nameOf(error) })
+      return decideHere(scan, { reason: 'unavailable', openMs: 0 })
+    }
+  }
+
+  /** What opens goes out now or never: not after its time, not into a queue, not to be kept by the broker. */
+  const answer = async (reader: SiteReader, { scan, outcome }: Taken, by: number, first: boolean): Promise<void> => {
+    const { decision, expiresAt } = await outcome
+    const expired = performance.now() > by || api.clock.now().getTime() >= Date.parse(expiresAt)
+    // Nor into a broker that has gone quiet, which might pass it on when it wakes.
+    const opens = decision === 'granted' && !expired && !isLate(age())
+    const message = PROFILES[reader.profile].reply({ decision: opens ? decision : 'denied' }, reader)
+    const sent = message && (await publish(message).then(() => true, unsent(reader)))
+    // On record it would be an opening that never was.
+    if (first && decision === 'granted' && message && !(opens && sent)) {
+      const reason: Reason = expired ? 'late' : 'unavailable'
+      await keep.atLast(eventOf(scan, { reason, openMs: 0 }))
+    }
+  }
+
+  const unsent = (reader: SiteReader) => (error: unknown) => {
+    log('warn', 'unanswered', { reader: reader.id, error: nameOf(error) })
+    return false
   }
 
   return {
@@ -71,15 +177,22 @@ export const bridgeOn = (client: MqttClient, api: Api, log: Log): Bridge => {
       for (const reader of readers) byTopic.set(reader.topic, reader)
     },
     async settle() {
+      stopped = true
       await Promise.allSettled(underWay)
       drops.stop()
     },
   }
 }
 
-/** What kind of error it was; its message may hold what was being sent. */
-export const nameOf = (error: unknown): string => {
-  if (!(error instanceof Error)) return 'unknown'
-  if ('status' in error) return `http_${error.status}`
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
-}
+/** By this a message that comes again is known to be the same. */
+export const whatOf = (readerId: string, card: string): string => `${readerId} ${card}`
+
+/** The scan as it goes into the record. A pin is never written. */
+const eventOf = ({ id, readerId, card, at }: Scan, verdict: Verdict) => ({
+  id,
+  readerId,
+  card,
+  at,
+  ...verdict,
+  answered: true,
+})

@@ -1,21 +1,29 @@
-import { connect, type MqttClient } from 'mqtt'
-import type { Log } from './log.ts'
+import { connect, type IPublishPacket, type MqttClient } from 'mqtt'
+import { type Log, nameOf } from './log.ts'
 import { statusTopic } from './topics.ts'
 
 const ONLINE = 'online'
 const OFFLINE = 'offline'
 
+/** For how long a broker that speaks MQTT 5 keeps scans for a bridge that is away: a long weekend. Seconds. */
+const SESSION_S = 4 * 24 * 3600
+
 /**
- * A connection to the broker that lasts: MQTT 5 where the broker speaks it, else 3.1.1. No session outlives it, so no
- * old scan waits for us, and nothing is queued while it is away, so no old answer waits for a door.
+ * A connection to the broker that lasts: MQTT 5 where the broker speaks it, else 3.1.1. With a session, what is published
+ * while the bridge is away waits for it, and is recorded as late; in a group of bridges another one takes it, and no
+ * session is kept. Nothing of ours is queued while the broker is away, so no old answer waits for a door. It begins with
+ * `client.connect()`.
  */
-export const connectToBroker = (url: string, bridgeId: string, log: Log): MqttClient => {
+export const connectToBroker = (url: string, bridgeId: string, session: boolean, log: Log): MqttClient => {
   const topic = statusTopic(bridgeId)
   const will = { topic, payload: Buffer.from(OFFLINE), qos: 1, retain: true } as const
   const client = connect(url, {
     clientId: `lintel-${bridgeId}`,
     protocolVersion: 5,
-    clean: true,
+    // A session sends what it has at once: not before the bridge knows whose topics these are.
+    manualConnect: true,
+    clean: !session,
+    ...(session && { properties: { sessionExpiryInterval: SESSION_S } }),
     resubscribe: false,
     queueQoSZero: false,
     reconnectPeriod: 1_000,
@@ -32,11 +40,11 @@ export const connectToBroker = (url: string, bridgeId: string, log: Log): MqttCl
 
   let answered = false
   let failed = false
-  client.on('connect', () => {
+  client.on('connect', ({ sessionPresent }) => {
     answered = true
     trouble = undefined
     sendAtOnce(client)
-    log('info', 'broker_connected', { mqtt: client.options.protocolVersion === 5 ? '5' : '3.1.1' })
+    log('info', 'broker_connected', { mqtt: speaksFive(client) ? '5' : '3.1.1', resumed: sessionPresent })
     client.publish(topic, ONLINE, { qos: 1, retain: true })
   })
   client.on('error', (error) => {
@@ -47,13 +55,15 @@ export const connectToBroker = (url: string, bridgeId: string, log: Log): MqttCl
   })
   client.on('close', () => {
     // Hung up on without a word, or with "unacceptable protocol version": the next attempt speaks the other version.
-    if (!answered && !failed) client.options.protocolVersion = client.options.protocolVersion === 5 ? 4 : 5
+    if (!answered && !failed) client.options.protocolVersion = speaksFive(client) ? 4 : 5
     else away('closed')
     answered = false
     failed = false
   })
   return client
 }
+
+export const speaksFive = ({ options }: MqttClient): boolean => options.protocolVersion === 5
 
 /** What the return code says when a broker does not speak the version asked for, in either version's table. */
 const REFUSED_VERSION = { mqtt3: 1, mqtt5: 132 } as const
@@ -65,18 +75,91 @@ const sayAway = (url: string) => {
 
 /** "offline", by word: a clean end sends no will. */
 export const leaveBroker = async (client: MqttClient, bridgeId: string): Promise<void> => {
+  // Where the API never said whose topics these are, there is nothing to leave.
+  if (client.stream === undefined) return
   if (client.connected) await client.publishAsync(statusTopic(bridgeId), OFFLINE, { qos: 1, retain: true })
   await client.endAsync(!client.connected)
 }
 
+/** End the connection without letting what was written on it arrive: a door must not open by it later. */
+export const cutOff = (client: MqttClient): void => {
+  const socket = socketOf(client)
+  if (socket && 'resetAndDestroy' in socket && typeof socket.resetAndDestroy === 'function') socket.resetAndDestroy()
+  client.stream.destroy()
+}
+
+/** A message as it came. With QoS 1 it has an id, and the broker sends it again until it is acknowledged. */
+export type Message = {
+  id: number | undefined
+  topic: string
+  payload: Buffer
+  retained: boolean
+  acknowledge(): void
+  /** If the same message came before, and is in our hands, when that one is safe. `what` tells it from another one. */
+  known(what: string): Promise<unknown> | undefined
+  /** The message is in our hands until it is acknowledged. */
+  hold(what: string, safe: Promise<unknown>): void
+}
+
+/** The messages in our hands, by their ids. */
+export type InHand = Map<number, { what: string; safe: Promise<unknown> }>
+
+/**
+ * Hear what comes, and acknowledge each message of QoS 1 when told to instead of at once, in any order. A message that
+ * was not acknowledged comes again on the next connection of the same session, under the same id: it is then the same.
+ */
+export const hearFrom = (client: MqttClient, inHand: InHand, hear: (message: Message) => void, log: Log): void => {
+  let connection = 0
+  client.on('close', () => {
+    connection += 1
+  })
+  client.on('connect', ({ sessionPresent }) => {
+    // A new session has new ids.
+    if (!sessionPresent) inHand.clear()
+  })
+  // MQTT.js acknowledges when this calls back without an error; with one it goes on to the next message.
+  client.handleMessage = (packet, done) => done(packet.qos === 1 ? new Error('acknowledged later') : undefined)
+
+  client.on('message', (topic, payload, { retain, qos, messageId }: IPublishPacket) => {
+    const id = qos === 1 ? messageId : undefined
+    const mine = connection
+    hear({
+      id,
+      topic,
+      payload,
+      retained: retain,
+      acknowledge() {
+        if (id === undefined || mine !== connection || !client.connected) return
+        inHand.delete(id)
+        client['_sendPacket']({ cmd: 'puback', messageId: id, reasonCode: 0 }, (error?: Error) => {
+          if (error) log('warn', 'not_acknowledged', { error: nameOf(error) })
+        })
+      },
+      known(what) {
+        const before = id === undefined ? undefined : inHand.get(id)
+        return before?.what === what ? before.safe : undefined
+      },
+      hold(what, safe) {
+        if (id !== undefined) inHand.set(id, { what, safe })
+      },
+    })
+  })
+}
+
 /**
  * MQTT.js leaves Nagle's algorithm on, and each answer then waits for the broker's delayed ACK: 44 ms instead of 3 on
- * Linux. The stream is a socket, or wraps one, by the kind of URL.
+ * Linux.
  */
-const sendAtOnce = ({ stream }: MqttClient) => {
+const sendAtOnce = (client: MqttClient) => {
+  const socket = socketOf(client)
+  if (socket && 'setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true)
+}
+
+/** The stream is a socket, or wraps one, by the kind of URL. */
+const socketOf = ({ stream }: MqttClient): object | undefined => {
   const socket = 'setNoDelay' in stream ? stream : 'socket' in stream ? stream.socket : undefined
   const raw = isObject(socket) && '_socket' in socket ? socket._socket : socket
-  if (isObject(raw) && 'setNoDelay' in raw && typeof raw.setNoDelay === 'function') raw.setNoDelay(true)
+  return isObject(raw) ? raw : undefined
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null

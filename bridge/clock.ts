@@ -1,6 +1,7 @@
 /**
  * The API's clock, as far as a bridge can know it. Scans are dated on it, so that what is late is not a matter of whose
- * clock is wrong; and it goes on by the monotonic clock, so that setting the machine's time makes no old scan young.
+ * clock is wrong; and it goes on by the monotonic clock, so that setting the machine's time makes no old scan young. Before
+ * the API has said anything it is the machine's own, as it is set at that moment: it may yet be set right.
  */
 export type Clock = {
   now(): Date
@@ -9,9 +10,9 @@ export type Clock = {
 }
 
 export const apiClock = (): Clock => {
-  let offset = Date.now() - performance.now()
+  let offset: number | undefined
   return {
-    now: () => new Date(offset + performance.now()),
+    now: () => new Date(offset === undefined ? Date.now() : offset + performance.now()),
     set: (its, asked, answered) => {
       offset = its.getTime() - (asked + answered) / 2
     },

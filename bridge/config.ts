@@ -12,6 +12,8 @@ const Config = v.object({
     v.transform((text) => Uint8Array.from(Buffer.from(text, 'base64url'))),
   ),
   MQTT_URL: v.pipe(v.string(), v.url(), v.regex(/^(mqtts?|wss?|tcp|ssl|tls):/)),
+  BRIDGE_GROUP: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{1,32}$/))),
+  DATA_DIR: v.optional(v.string(), '.data'),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
 export type Config = v.InferOutput<typeof Config>
@@ -21,6 +23,7 @@ const HINTS = {
   BRIDGE_ID: 'the id that POST /api/v1/bridges answered',
   BRIDGE_KEY: 'the key that POST /api/v1/bridges answered, once',
   MQTT_URL: 'the broker, such as mqtt://127.0.0.1:1883',
+  BRIDGE_GROUP: 'a name of letters and digits, the same for all bridges that share the readers of one broker',
   LOG_LEVEL: 'debug, info, warn, error or silent',
 }
 

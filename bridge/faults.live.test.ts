@@ -32,24 +32,31 @@ test.each([
   ['the API is stopped in its tracks', () => site.api.child.kill('SIGSTOP'), () => site.api.child.kill('SIGCONT')],
   ['the database is away', () => site.toDatabase.cut(), () => site.toDatabase.flow()],
   ['the database does not answer', () => site.toDatabase.stall(), () => site.toDatabase.flow()],
-])('while %s a scan is refused, nothing opens later, and everything recovers by itself', async (_name, fail, mend) => {
-  const door = await site.door()
-  const heard = await site.hear(door.replyTopic)
+])(
+  'while %s a door that must not be decided offline stays shut, nothing opens later, and everything recovers by itself',
+  async (_name, fail, mend) => {
+    const door = await site.door({ offline: 'deny' })
+    const heard = await site.hear(door.replyTopic)
 
-  fail()
-  await site.mqtt.publishAsync(door.topic, KNOWN_CARD)
-  await eventually(() => expect(heard).toEqual(['0']))
-  await quiet(1_000)
-  mend()
-  await quiet(2_500)
+    fail()
+    await site.mqtt.publishAsync(door.topic, KNOWN_CARD)
+    await eventually(() => expect(heard).toEqual(['0']))
+    await quiet(1_000)
+    mend()
+    await quiet(2_500)
 
-  expect(heard).toEqual(['0'])
-  await recovers(door, heard)
-  expect((await site.events(door)).filter((event) => event['decision'] === 'granted').length).toBeGreaterThan(0)
-})
+    expect(heard).toEqual(['0'])
+    await recovers(door, heard)
+    await eventually(async () => {
+      const record = await site.events(door)
+      expect(record.filter(({ decision }) => decision === 'granted').length).toBeGreaterThan(0)
+      expect(record.at(-1)).toMatchObject({ reason: 'unavailable', source: 'offline', snapshot: null })
+    })
+  },
+)
 
-test('an answer that finds the broker away is not kept for later', async () => {
-  const door = await site.door()
+test('an answer that finds the broker away is not kept for later, and is not on record as an opening', async () => {
+  const door = await site.door({ offline: 'deny' })
   const heard = await site.hear(door.replyTopic)
 
   site.toApi.stall()
@@ -63,20 +70,9 @@ test('an answer that finds the broker away is not kept for later', async () => {
   await quiet(2_500)
 
   expect(heard).toEqual([])
-  await recovers(door, heard)
-})
-
-test('a scan that was published while the bridge was away is not a scan when it comes back', async () => {
-  const door = await site.door()
-  const heard = await site.hear(door.replyTopic)
-
-  site.toBroker.cut()
-  await site.mqtt.publishAsync(door.topic, KNOWN_CARD, { qos: 1 })
-  await quiet(500)
-  site.toBroker.flow()
-  await quiet(2_500)
-
-  expect(heard).toEqual([])
+  await eventually(async () =>
+    expect(await site.events(door)).toMatchObject([{ decision: 'denied', reason: 'unavailable', source: 'offline' }]),
+  )
   await recovers(door, heard)
 })
 

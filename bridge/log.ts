@@ -39,3 +39,10 @@ export const dropCounter = (log: Log) => {
     },
   }
 }
+
+/** What kind of error it was; its message may hold what was being sent. */
+export const nameOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return 'unknown'
+  if ('status' in error) return `http_${error.status}`
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
+}

@@ -1,59 +1,128 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { sealingKey } from '../api/contract/envelope.ts'
 import { environment, SetupError } from '../api/contract/environment.ts'
-import type { SiteReader } from '../api/contract/site.ts'
-import { bridgeOn, nameOf } from './bridge.ts'
-import { connectToBroker, leaveBroker } from './broker.ts'
+import { openArrivals } from './arrivals.ts'
+import { bridgeOn, whatOf } from './bridge.ts'
+import { connectToBroker, cutOff, hearFrom, type InHand, leaveBroker } from './broker.ts'
 import { apiClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
-import { logger } from './log.ts'
+import { echoThrough } from './echo.ts'
+import { handingOver } from './handing-over.ts'
+import { keepIn } from './keep.ts'
+import { linkToApi } from './link.ts'
+import { logger, nameOf } from './log.ts'
+import { startOffline } from './offline.ts'
+import { queueOf } from './queue.ts'
 import { followSite } from './site.ts'
+import { openSpool } from './spool.ts'
+import { keepSubscribed } from './subscribe.ts'
+import { echoTopic } from './topics.ts'
+
+/** A broker that does not give back within this time what the bridge publishes to itself never will. Milliseconds. */
+const ECHO_PATIENCE_MS = 10_000
+
+const openFolder = async ({ DATA_DIR, BRIDGE_ID }: Config): Promise<string> => {
+  const folder = join(DATA_DIR, `bridge-${BRIDGE_ID}`)
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw new SetupError(
+      `DATA_DIR (${DATA_DIR}) cannot be written (${nameOf(error)}): the bridge keeps there what it cannot hand over.`,
+    )
+  })
+  return folder
+}
 
 const start = async (config: Config) => {
   const log = logger(config.LOG_LEVEL)
+  const folder = await openFolder(config)
   const api = { url: config.API_URL, id: config.BRIDGE_ID, key: sealingKey(config.BRIDGE_KEY), clock: apiClock() }
-  const client = connectToBroker(config.MQTT_URL, config.BRIDGE_ID, log)
-  const bridge = bridgeOn(client, api, log)
-  client.on('message', (topic, payload, packet) => bridge.receive(topic, payload, packet.retain))
+  const spool = await openSpool(join(folder, 'spool'))
+  const arrivals = openArrivals(join(folder, 'arrivals'))
+  const offline = await startOffline(api, folder, log)
+  const link = linkToApi((state, error) => {
+    log(state === 'up' ? 'info' : 'warn', `api_${state}`, error === undefined ? {} : { error })
+    // Perhaps it was only one question that got lost: then it is up again before the next scan.
+    if (state !== 'up') setImmediate(() => site?.look())
+  })
+  const keep = keepIn(spool, api, link, log)
 
-  let wanted: string[] | undefined
-  const subscribed = new Set<string>()
-  /** Subscribed is what is wanted, and nothing else; called when either side may have changed. */
-  const subscribe = async () => {
-    if (!wanted || !client.connected) return
-    const topics = wanted
-    const gone = [...subscribed].filter((topic) => !topics.includes(topic))
-    const fresh = topics.filter((topic) => !subscribed.has(topic))
-    if (gone.length > 0) await client.unsubscribeAsync(gone)
-    // As published (MQTT 5): a message that was published to be retained is known as one even when it comes live.
-    if (fresh.length > 0) await client.subscribeAsync(fresh, { qos: 1, rap: true })
-    for (const topic of gone) subscribed.delete(topic)
-    for (const topic of fresh) subscribed.add(topic)
-    log('info', 'listening', { topics: subscribed.size })
-    process.send?.('listening')
-  }
-  let last = Promise.resolve()
-  /** One at a time, and again when the broker would not. */
-  const keepSubscribed = () => {
-    last = last.then(subscribe).catch((error: unknown) => {
-      log('warn', 'not_subscribed', { error: nameOf(error) })
-      setTimeout(keepSubscribed, 2_000).unref()
-    })
-  }
+  const client = connectToBroker(config.MQTT_URL, config.BRIDGE_ID, config.BRIDGE_GROUP === undefined, log)
+  const echoed = echoTopic(config.BRIDGE_ID)
+  const echo = echoThrough(
+    (payload) => client.publish(echoed, payload, { qos: 1 }),
+    () => {
+      log('warn', 'echo_lost', { say: 'The way through the broker hangs: connecting anew.' })
+      cutOff(client)
+    },
+  )
+  const bridge = bridgeOn({
+    api,
+    age: echo.age,
+    link,
+    offline,
+    keep,
+    arrivals,
+    queue: queueOf(),
+    log,
+    async publish({ topic, payload }) {
+      if (!client.connected) throw new Error('the broker is away')
+      await client.publishAsync(topic, payload, { qos: 0, retain: false })
+    },
+  })
 
+  const inHand: InHand = new Map()
+  for (const { messageId, ...scan } of arrivals.found) {
+    // Nobody knows what the door got; if the API has decided it, that stands.
+    const event = { ...scan, reason: 'unavailable', openMs: 0, answered: false } as const
+    const safe = keep.atLast(event).then(() => arrivals.settled(scan.id))
+    safe.catch((error: unknown) => log('error', 'unrecorded', { scan: scan.id, error: nameOf(error) }))
+    if (messageId !== undefined) inHand.set(messageId, { what: whatOf(scan.readerId, scan.card), safe })
+  }
+  hearFrom(
+    client,
+    inHand,
+    (message) => {
+      if (message.topic !== echoed) return bridge.receive(message)
+      if (!message.retained) echo.heard(message.payload.toString())
+      message.acknowledge()
+    },
+    log,
+  )
+
+  client.on('close', echo.reset)
   client.on('connect', () => {
-    subscribed.clear()
-    keepSubscribed()
+    setTimeout(() => {
+      if (!client.connected || Number.isFinite(echo.age())) return
+      const say = `The broker does not give back what is published on ${echoed}: allow it, or every scan counts as late.`
+      log('error', 'no_echo', { say })
+    }, ECHO_PATIENCE_MS).unref()
   })
-  const site = followSite(api, log, (readers: SiteReader[]) => {
-    bridge.use(readers)
-    wanted = readers.map(({ topic }) => topic)
-    keepSubscribed()
+  const subscriptions = keepSubscribed(client, config, log, async (topics) => {
+    await echo.open()
+    log('info', 'listening', { topics })
+    process.send?.('listening')
   })
+  let connected = false
+  const site = await followSite(api, folder, link, log, {
+    readers(readers) {
+      bridge.use(readers)
+      subscriptions.want(readers.map(({ topic }) => topic))
+      if (!connected) client.connect()
+      connected = true
+    },
+    facts: offline.inForce,
+  })
+  const handover = handingOver(api, spool, link, log)
 
   return async () => {
     site.stop()
+    echo.stop()
+    await subscriptions.leave()
     await bridge.settle()
+    handover.stop()
     await leaveBroker(client, config.BRIDGE_ID)
+    arrivals.close()
+    await spool.close()
   }
 }
 

@@ -1,38 +1,81 @@
-import type { SiteReader } from '../api/contract/site.ts'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { SiteReader } from '../api/contract/site.ts'
 import { type Api, askForSite } from './ask.ts'
-import { nameOf } from './bridge.ts'
-import type { Log } from './log.ts'
+import type { Link } from './link.ts'
+import { type Log, nameOf } from './log.ts'
+import { sealedFile } from './sealed-file.ts'
 
 /** How often the bridge asks whether anything has changed. Milliseconds. */
 const EVERY_MS = 2_000
 
-/** Keeps up with the site: `changed` is called with all readers, at first and whenever one of them changes. */
-export const followSite = (api: Api, log: Log, changed: (readers: SiteReader[]) => void): { stop(): void } => {
+const Kept = v.object({ version: v.string(), readers: v.array(SiteReader) })
+
+export type Site = {
+  /** Ask now, not only when it is time. */
+  look(): void
+  stop(): void
+}
+
+type Told = {
+  /** All readers, at first and whenever one of them changes. */
+  readers(readers: SiteReader[]): void
+  /** The version of the facts that is in force, at each answer. */
+  facts(version: string, at: Date): void
+}
+
+/** Keeps up with the site; at first with what is on disk from before, so that a start needs no network. */
+export const followSite = async (api: Api, folder: string, link: Link, log: Log, tell: Told): Promise<Site> => {
+  const file = sealedFile(join(folder, 'site'), api.key, 'site')
   let version: string | undefined
   let trouble: string | undefined
   let timer: NodeJS.Timeout | undefined
+  let busy = false
   let stopped = false
 
+  const known = await file.read()
+  const before = known && v.safeParse(Kept, JSON.parse(known.toString()))
+  if (before?.success) {
+    version = before.output.version
+    tell.readers(before.output.readers)
+    log('info', 'site', { readers: before.output.readers.length, from: 'disk' })
+  }
+
+  const ask = async () => {
+    const site = await askForSite(api, version)
+    if (trouble !== undefined) log('info', 'api_back')
+    trouble = undefined
+    link.up()
+    if (stopped) return
+    if (site.readers) {
+      tell.readers(site.readers)
+      version = site.version
+      log('info', 'site', { readers: site.readers.length, from: 'api' })
+      await file
+        .write(Buffer.from(JSON.stringify({ version, readers: site.readers })))
+        .catch((error: unknown) => log('warn', 'site_not_kept', { error: nameOf(error) }))
+    }
+    tell.facts(site.snapshot, new Date(site.now))
+  }
+
   const look = async () => {
-    try {
-      const site = await askForSite(api, version)
-      if (trouble !== undefined) log('info', 'api_back')
-      trouble = undefined
-      if (site.readers && !stopped) {
-        changed(site.readers)
-        version = site.version
-        log('info', 'site', { readers: site.readers.length })
-      }
-    } catch (error) {
+    clearTimeout(timer)
+    if (busy || stopped) return
+    busy = true
+    await ask().catch((error: unknown) => {
+      link.failed(error)
       const now = nameOf(error)
       if (now !== trouble)
         log('warn', 'api_away', { error: now, say: SAY[now] ?? `The API at ${api.url} does not answer; trying again.` })
       trouble = now
-    }
+    })
+    busy = false
     if (!stopped) timer = setTimeout(() => void look(), EVERY_MS * (0.9 + Math.random() * 0.2))
   }
   void look()
+
   return {
+    look: () => void look(),
     stop() {
       stopped = true
       clearTimeout(timer)

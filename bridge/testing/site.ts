@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Aedes } from 'aedes'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { v7 } from 'uuid'
@@ -70,6 +73,7 @@ export type Door = { id: string; topic: string; replyTopic: string }
 
 export type Site = {
   api: Running
+  /** The one that was started last. */
   bridge: Running
   bridgeId: string
   /** Between the API and its database, the bridge and the API, the bridge and its broker. */
@@ -133,16 +137,23 @@ export const startSite = async (): Promise<Site> => {
   const toApi = await proxyTo('127.0.0.1', Number(new URL(apiUrl).port))
   endings.push(where.close, toBroker.close, toApi.close)
   const registered = await call('POST', '/bridges', { name: 'Test' })
-  const startBridge = (env: Record<string, string> = {}) =>
-    start('bridge/main.ts', {
+  const dataDir = await mkdtemp(join(tmpdir(), 'lintel-bridge-'))
+  endings.push(() => rm(dataDir, { recursive: true, force: true }))
+  let bridge: Running
+  const startBridge = (env: Record<string, string> = {}) => {
+    const started = start('bridge/main.ts', {
       API_URL: `http://127.0.0.1:${toApi.port}`,
       MQTT_URL: `mqtt://127.0.0.1:${toBroker.port}`,
       BRIDGE_ID: registered.id,
       BRIDGE_KEY: String(registered['key']),
+      DATA_DIR: dataDir,
       ...env,
     })
-  const bridge = startBridge()
-  endings.push(() => stop(bridge))
+    endings.push(() => stop(started))
+    bridge = started
+    return started
+  }
+  bridge = startBridge()
   await bridge.said(/"listening"/)
   const mqtt = await connectAsync(`mqtt://${where.host}:${where.port}`, { protocolVersion: 4 })
   mqtt.setMaxListeners(100)
@@ -185,7 +196,9 @@ export const startSite = async (): Promise<Site> => {
 
   return {
     api,
-    bridge,
+    get bridge() {
+      return bridge
+    },
     bridgeId: registered.id,
     toDatabase,
     toApi,
