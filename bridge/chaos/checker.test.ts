@@ -69,7 +69,7 @@ test.each<[string, Scan[], Recorded[]]>([
   [
     'the same card again minutes later',
     [scan(), scan({ published: [T + 200_000], acked: T + 200_002, answers: [opened(T + 200_008)] })],
-    [event(), event({ id: 'b', at: T + 200_003 })],
+    [event(), event({ id: 'b', at: T + 200_003, receivedAt: T + 200_005 })],
   ],
   [
     'the refusal of an earlier scan, then the own opening',

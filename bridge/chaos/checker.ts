@@ -22,6 +22,8 @@ const OPEN_MS = 3_000
 const WAITED_MS = 5_000
 /** How far the record's time of a scan may lie before its publishing: a replayed answer can set the bridge's clock back. */
 const SKEW_MS = 40_000
+/** No fault lasts so long: an event that is this far from when the API received it is dated by a wrong clock. */
+const MISDATED_MS = 600_000
 /** Scans older than this are not what an answer is about. */
 const MEMORY_MS = 120_000
 
@@ -141,7 +143,7 @@ const assign = (scans: readonly Scan[], recorded: readonly Recorded[]) => {
     if (scan) eventsOf.set(scan, [...(eventsOf.get(scan) ?? []), event])
     return scan !== undefined
   }
-  const isFar = ({ at, receivedAt }: Recorded) => Math.abs(receivedAt - at) > MEMORY_MS
+  const isFar = ({ at, receivedAt }: Recorded) => Math.abs(receivedAt - at) > MISDATED_MS
   const [misdated, dated] = [recorded.filter(isFar), recorded.filter((event) => !isFar(event))]
   const strays = dated.filter((event) => !give(event, event.at + SKEW_MS, () => true))
   strays.push(...misdated.filter((event) => !give(event, event.receivedAt, (scan) => !eventsOf.has(scan))))
