@@ -1,12 +1,14 @@
 import { Refused } from './ask.ts'
 import { nameOf } from './log.ts'
 
+export type LinkState = 'up' | 'down' | 'refused'
+
 /**
  * Whether the API can be asked. `down`: it could not just now, so scans are decided here and no door waits for it, until
  * it answers again. `refused`: it answers, but does not know this bridge, which then has no business opening doors.
  */
 export type Link = {
-  state(): 'up' | 'down' | 'refused'
+  state(): LinkState
   /** The API answered one of our questions. */
   up(): void
   /** It did not; true when it could not be reached at all, so that the bridge may decide itself. */
@@ -14,9 +16,9 @@ export type Link = {
 }
 
 /** `changed` is called after every change. */
-export const linkToApi = (changed: (state: 'up' | 'down' | 'refused', error?: string) => void): Link => {
-  let state: 'up' | 'down' | 'refused' = 'up'
-  const become = (next: typeof state, error?: string) => {
+export const linkToApi = (changed: (state: LinkState, error?: string) => void): Link => {
+  let state: LinkState = 'up'
+  const become = (next: LinkState, error?: string) => {
     if (next === state) return
     state = next
     changed(next, error)

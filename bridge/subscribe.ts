@@ -48,7 +48,7 @@ export const keepSubscribed = (
   }
 
   client.on('connect', ({ sessionPresent }) => {
-    // A session knows what it was subscribed to, but topics that are no longer wanted have to be taken back.
+    // A session knows what it was subscribed to. What an earlier process left in it is dropped as foreign.
     if (!sessionPresent) subscribed.clear()
     run()
   })
@@ -57,10 +57,6 @@ export const keepSubscribed = (
     want(topics: string[]) {
       wanted = topics
       run()
-    },
-    /** What an earlier process may have left in the session. */
-    had(topics: readonly string[]) {
-      for (const topic of topics) subscribed.add(topic)
     },
     /** In a group: let the others have what comes from now on. */
     async leave() {

@@ -26,21 +26,22 @@ const recordHandedOver = async ({ $client: sql }: Db, bridgeId: string, now: Dat
       return [event.id, row]
     }),
   )
-  const json = JSON.stringify([...rows.values()])
   await sql`
+    with e as (
+      select * from json_to_recordset(${JSON.stringify([...rows.values()])}::json) as e(id uuid, at timestamptz,
+        "readerId" uuid, card text, "cardId" uuid, "personId" uuid, decision text, reason text, "openMs" int,
+        snapshot text, answered bool)
+    )
     insert into events (id, at, received_at, reader_id, card_number, card_id, person_id, decision, reason, source,
       bridge_id, open_ms, snapshot)
     select e.id, e.at, ${now.toISOString()}::timestamptz, e."readerId", e.card, e."cardId", e."personId", e.decision,
       e.reason, 'offline', ${bridgeId}::uuid, e."openMs", e.snapshot
-    from json_to_recordset(${json}::json) as e(id uuid, at timestamptz, "readerId" uuid,
-      card text, "cardId" uuid, "personId" uuid, decision text, reason text, "openMs" int, snapshot text, answered bool)
-    order by e.id
+    from e order by e.id
     on conflict (id) do update set
       card_id = excluded.card_id, person_id = excluded.person_id, decision = excluded.decision, reason = excluded.reason,
       source = excluded.source, open_ms = excluded.open_ms, snapshot = excluded.snapshot
     where events.source = 'online' and events.bridge_id = excluded.bridge_id and events.reader_id = excluded.reader_id
-      and exists (select from json_to_recordset(${json}::json) as e(id uuid, answered bool)
-        where e.id = excluded.id and e.answered)`
+      and exists (select from e where e.id = excluded.id and e.answered)`
 }
 
 /** Take over what a bridge recorded while it could not ask. */

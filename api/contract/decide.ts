@@ -4,9 +4,12 @@ import { insideAny, type WallClock, type Window, wallClock } from './window.ts'
 /** From `from` inclusive to `until` exclusive; null is open-ended. */
 export type Validity = { validFrom: Date | null; validUntil: Date | null }
 
+/** Of a card; only the first opens. */
+export const STATUSES = ['active', 'blocked', 'lost', 'returned'] as const
+
 export type CardFacts = Validity & {
   id: string
-  status: 'active' | 'blocked' | 'lost' | 'returned'
+  status: (typeof STATUSES)[number]
   person: Validity & { id: string; active: boolean; exemptFromLockdown?: boolean }
 }
 

@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 import * as v from 'valibot'
 import { CARD_VIEWS, type CardView, keyOfScan } from './card-views.ts'
-import type { CardFacts, Facts, RuleFacts } from './decide.ts'
+import { type CardFacts, type Facts, type RuleFacts, STATUSES } from './decide.ts'
 import type { SealingKey } from './envelope.ts'
 import { Instant, Uuid } from './scan.ts'
 import { Window } from './window.ts'
@@ -11,7 +11,6 @@ import { Window } from './window.ts'
  * hashes: who finds one learns no card number. `facts` gives what `gatherFacts` of the API gives, so `decide` decides alike.
  */
 
-const STATUSES = ['active', 'blocked', 'lost', 'returned'] as const
 const HASH_BYTES = 16
 
 /** What only this bridge and the API can turn card keys into hashes with. */

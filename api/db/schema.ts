@@ -16,13 +16,13 @@ import {
 } from 'drizzle-orm/pg-core'
 import { v7 } from 'uuid'
 import { CARD_VIEWS, FORMS } from '../contract/card-views.ts'
+import { STATUSES } from '../contract/decide.ts'
 import { DECISIONS, REASONS } from '../contract/scan.ts'
 import { OFFLINE, PROFILES } from '../contract/site.ts'
 import type { Window } from '../contract/window.ts'
 
 // Every table on one page. Column names are these keys in snake_case (drizzle's `casing`).
 
-export const STATUSES = ['active', 'blocked', 'lost', 'returned'] as const
 export const DIRECTIONS = ['in', 'out', 'none'] as const
 export const ROLES = ['owner', 'admin', 'operator', 'auditor', 'member'] as const
 export const SOURCES = ['online', 'offline'] as const

@@ -1,6 +1,6 @@
 import type { Reason } from '../../api/contract/scan.ts'
 import { each } from '../bench/load.ts'
-import type { Call, Json } from './call.ts'
+import type { Call, Json } from '../testing/call.ts'
 import type { Recorded } from './ledger.ts'
 import { type Random, shuffled } from './random.ts'
 

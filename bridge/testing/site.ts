@@ -9,6 +9,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { v7 } from 'uuid'
 import { afterAll, vi } from 'vitest'
 import { freshDatabase } from '../../api/testing/database.ts'
+import { type Call, signIn } from './call.ts'
 import { type Cable, proxyTo } from './proxy.ts'
 
 const ENV = {
@@ -68,7 +69,6 @@ const broker = async () => {
   }
 }
 
-type Json = { id: string; items: Record<string, unknown>[] } & Record<string, unknown>
 export type Door = { id: string; topic: string; replyTopic: string }
 
 export type Site = {
@@ -82,7 +82,7 @@ export type Site = {
   toBroker: Cable
   /** A client of the broker's, as a reader or a relay is one. */
   mqtt: MqttClient
-  call(method: string, path: string, body?: unknown): Promise<Json>
+  call: Call
   /** A reader with topics of its own, which a granted card passes; resolves when the bridge listens to it. */
   door(reader?: Record<string, unknown>): Promise<Door>
   /** Everything published on a topic from now on. */
@@ -113,19 +113,7 @@ export const startSite = async (): Promise<Site> => {
   endings.push(() => stop(api))
   const [, apiUrl = ''] = await api.said(/listens at (http:\S+)/)
 
-  const login = { email: ENV.ADMIN_EMAIL, password: ENV.ADMIN_PASSWORD }
-  let token = ''
-  const call: Site['call'] = async (method, path, body) => {
-    const response = await fetch(`${apiUrl}/api/v1${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`)
-    return text === '' ? ({} as Json) : JSON.parse(text)
-  }
-  token = String((await call('POST', '/login', login))['access_token'])
+  const call = await signIn(apiUrl, { email: ENV.ADMIN_EMAIL, password: ENV.ADMIN_PASSWORD })
 
   const group = await call('POST', '/groups', { name: 'Everybody' })
   const person = await call('POST', '/people', { name: 'Ada' })
