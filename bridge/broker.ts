@@ -101,26 +101,42 @@ export type Message = {
   hold(what: string, safe: Promise<unknown>): void
 }
 
-/** The messages in our hands, by their ids. */
+/** Messages by their ids. */
 export type InHand = Map<number, { what: string; safe: Promise<unknown> }>
 
+/** So many messages are remembered after they were acknowledged: more than a broker has under way at once. */
+const MOST_REMEMBERED = 1_000
+
 /**
- * Hear what comes, and acknowledge each message of QoS 1 when told to instead of at once, in any order. A message that
- * was not acknowledged comes again on the next connection of the same session, under the same id: it is then the same.
+ * Hear what comes, and acknowledge each message of QoS 1 when told to instead of at once, in any order. A message whose
+ * acknowledgement the broker did not get comes again on the next connection of the same session, under the same id: it
+ * is then the same. That one was sent does not say that it arrived, so what was acknowledged is remembered for a while.
  */
 export const hearFrom = (client: MqttClient, inHand: InHand, hear: (message: Message) => void, log: Log): void => {
+  const acknowledged: InHand = new Map()
+  const remember = (id: number) => {
+    const message = inHand.get(id)
+    if (!message) return
+    inHand.delete(id)
+    acknowledged.set(id, message)
+    const [oldest] = acknowledged.keys()
+    if (acknowledged.size > MOST_REMEMBERED && oldest !== undefined) acknowledged.delete(oldest)
+  }
+
   let connection = 0
   client.on('close', () => {
     connection += 1
   })
   client.on('connect', ({ sessionPresent }) => {
+    if (sessionPresent) return
     // A new session has new ids.
-    if (!sessionPresent) inHand.clear()
+    inHand.clear()
+    acknowledged.clear()
   })
   // MQTT.js acknowledges when this calls back without an error; with one it goes on to the next message.
   client.handleMessage = (packet, done) => done(packet.qos === 1 ? new Error('acknowledged later') : undefined)
 
-  client.on('message', (topic, payload, { retain, qos, messageId }: IPublishPacket) => {
+  client.on('message', (topic, payload, { retain, qos, messageId, dup }: IPublishPacket) => {
     const id = qos === 1 ? messageId : undefined
     const mine = connection
     hear({
@@ -130,17 +146,21 @@ export const hearFrom = (client: MqttClient, inHand: InHand, hear: (message: Mes
       retained: retain,
       acknowledge() {
         if (id === undefined || mine !== connection || !client.connected) return
-        inHand.delete(id)
+        remember(id)
         client['_sendPacket']({ cmd: 'puback', messageId: id, reasonCode: 0 }, (error?: Error) => {
           if (error) log('warn', 'not_acknowledged', { error: nameOf(error) })
         })
       },
       known(what) {
-        const before = id === undefined ? undefined : inHand.get(id)
+        if (id === undefined) return undefined
+        // An id that is free again is given to the next message; only one that is sent again says so (`dup`).
+        const before = inHand.get(id) ?? (dup ? acknowledged.get(id) : undefined)
         return before?.what === what ? before.safe : undefined
       },
       hold(what, safe) {
-        if (id !== undefined) inHand.set(id, { what, safe })
+        if (id === undefined) return
+        acknowledged.delete(id)
+        inHand.set(id, { what, safe })
       },
     })
   })
