@@ -14,16 +14,19 @@ const eventually = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeo
 const quiet = (ms: number) => new Promise((done) => setTimeout(done, ms))
 const scan = (topic: string, card: string) => site.mqtt.publishAsync(topic, card, { qos: 1 })
 
-/** The bridge is there again: a scan of now is decided. */
-const decidesAgain = async (door: { topic: string }, heard: string[]) => {
+/** The bridge is there again: a scan of now is decided. Gives how many it took, as the first may count as late, too. */
+const decidesAgain = async (door: { topic: string }, heard: string[]): Promise<number> => {
+  let scans = 0
   await vi.waitFor(
     async () => {
+      scans += 1
       await scan(door.topic, KNOWN_CARD)
       await quiet(300)
       expect(heard.at(-1)).toBe('1')
     },
     { timeout: 20_000, interval: 3_100 },
   )
+  return scans
 }
 
 const killBridge = async () => {
@@ -62,8 +65,8 @@ test.each(ways)(
       )
     })
     expect(heard).not.toContain('1')
-    await decidesAgain(door, heard)
-    expect((await site.events(door)).filter(({ reason }) => reason === 'late')).toHaveLength(cards.length)
+    const scans = await decidesAgain(door, heard)
+    await eventually(async () => expect(await site.events(door)).toHaveLength(cards.length + scans))
   },
 )
 
