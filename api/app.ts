@@ -8,6 +8,7 @@ import { check } from './access/check.ts'
 import { handOver } from './access/hand-over.ts'
 import { site } from './access/site.ts'
 import { snapshot } from './access/snapshot.ts'
+import { atMost } from './at-most.ts'
 import { isMigrated } from './db/ready.ts'
 import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
@@ -47,8 +48,12 @@ const smallMessages = (maxSize: number) => {
   })
 }
 
+/** So many requests at once of bridges, and so many of everybody else: about what is answered within a second. */
+const MOST = 1_000
+
 /** A bridge asks; the seal says which one. */
 const internal = new Hono<AppEnv>()
+  .use(atMost(MOST))
   // A hundred events are some forty kilobytes.
   .use('/events', smallMessages(256 * 1024))
   .use('/:call{(?!events$).+}', smallMessages(16 * 1024))
@@ -84,7 +89,7 @@ const api = new Hono<AppEnv>()
         ? c.json({ ok: true })
         : problem(c, 503, 'The database is behind: run npm run migrate.'),
   )
-  .use('/api/*', smallBodies(256 * 1024), jsonOnly)
+  .use('/api/*', atMost(MOST), smallBodies(256 * 1024), jsonOnly)
   .route('/api/v1', login)
   .route('/api/v1', management)
 

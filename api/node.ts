@@ -56,18 +56,21 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
   const { DATABASE_URL, DATA_DIR } = config
   const embedded = DATABASE_URL === undefined ? await startEmbedded(DATA_DIR) : undefined
   const where = embedded ?? { url: String(DATABASE_URL) }
-  const sql = connect(where)
+  const sql = connect(where, 'rest')
+  // The embedded database is one session, with one connection for all.
+  const doorSql = 'socket' in where ? sql : connect(where, 'doors')
   const log = logger(config.LOG_LEVEL)
   const platform: Platform = {
     config: config.app,
     db: database(sql),
+    doorDb: database(doorSql),
     password: bcrypt,
     asset,
     now: () => new Date(),
     log,
   }
   const closeDatabase = async () => {
-    await sql.end({ timeout: 5 })
+    await Promise.all([doorSql, sql].map((client) => client.end({ timeout: 5 })))
     await embedded?.close()
   }
 

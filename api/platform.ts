@@ -22,6 +22,8 @@ export type Password = {
 export type Platform = {
   config: Config
   db: Db
+  /** The same database over connections that only the scan path uses: no report or import makes a door wait for one. */
+  doorDb: Db
   password: Password
   /** A file of the documentation page, from the package that ships it. */
   asset(name: string): Promise<Response>

@@ -31,10 +31,12 @@ const withPlatform = async <T>(
   work: (platform: Platform) => T,
 ): Promise<Awaited<T>> => {
   const sql = postgres(env.HYPERDRIVE.connectionString, { max: 5, fetch_types: false, connect_timeout: 5 })
+  const db = database(sql)
   try {
     return await work({
       config: configOf(env),
-      db: database(sql),
+      db,
+      doorDb: db,
       password: bcryptjs,
       // A fetched response's headers cannot be changed, and every answer of ours gets security headers: so a copy.
       asset: async (name) => {

@@ -20,7 +20,7 @@ export const check = new Hono<AppEnv>().post(
   '/access-check',
   doc('bridges', 'May this card pass this reader? Asked by a bridge at each scan', sealed),
   async (c) => {
-    const { db, now } = c.env
+    const { doorDb: db, now } = c.env
     const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
     const { scan } = v.parse(Ask, message)
     if (Date.parse(scan.at) > now().getTime() + AHEAD_MS) invalid('scan.at', 'is in the future: compare the clocks')

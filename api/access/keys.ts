@@ -38,7 +38,7 @@ const unauthorized = () => refuse(401, 'This message is not sealed by a bridge t
  * generation that the database has now. An unknown bridge and a bad seal take the same steps, so they take the same time.
  */
 export const unseal = async (
-  { config, db, now }: Platform,
+  { config, doorDb, now }: Pick<Platform, 'config' | 'doorDb' | 'now'>,
   sealed: string,
   audience: Audience,
 ): Promise<{ bridge: SealedBy; message: Record<string, unknown> }> => {
@@ -50,7 +50,7 @@ export const unseal = async (
   const message = await open(sealed, audience, guess.key, now()).catch(() => undefined)
   if (message && guess.id === id) return { bridge: guess, message }
 
-  const [row] = await db.select({ generation: bridges.generation }).from(bridges).where(eq(bridges.id, id))
+  const [row] = await doorDb.select({ generation: bridges.generation }).from(bridges).where(eq(bridges.id, id))
   const bridge = await sealedBy(config.APP_KEY, id, row?.generation ?? NO_GENERATION)
   const second = await open(sealed, audience, bridge.key, now()).catch(unauthorized)
   known.set(id, bridge)

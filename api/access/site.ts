@@ -48,7 +48,7 @@ export const site = new Hono<AppEnv>().post(
   '/config',
   doc('bridges', 'The readers of this site, for a bridge', sealed),
   async (c) => {
-    const { db, now } = c.env
+    const { doorDb: db, now } = c.env
     const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
     const has = v.parse(SiteAsk, message)
 

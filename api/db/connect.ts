@@ -1,8 +1,5 @@
 import postgres from 'postgres'
 
-/** How many connections a Node process holds to a Postgres. */
-const POOL = 10
-
 /**
  * PGlite is one session, whoever is connected to it: two connections at once would run each other's statements (between
  * one's Parse and its Bind comes the other's Parse). One connection, on which the driver waits its turn, is safe.
@@ -10,25 +7,26 @@ const POOL = 10
 const POOL_EMBEDDED = 1
 
 /**
- * The one pool of a Node process. Milliseconds and seconds as each option wants them: a connection is tried for 5 s and
- * again at once, a statement may take 5 s, a transaction may idle for 10 s.
+ * What the connections of a Node process are for, how many it holds to a Postgres, and how long a statement may take and
+ * may wait for a lock, in milliseconds. After two seconds no door waits for an answer any more.
  */
-export const connect = (
-  where: { url: string } | { socket: string },
-  max = 'socket' in where ? POOL_EMBEDDED : POOL,
-): postgres.Sql => {
+const FOR = {
+  doors: { max: 10, statement_timeout: 2_000, lock_timeout: 1_000 },
+  rest: { max: 6, statement_timeout: 5_000, lock_timeout: 3_000 },
+  /** A migration, a command: they take the time they need. */
+  command: { max: 1, statement_timeout: 0, lock_timeout: 0 },
+} as const
+
+/** A pool of a Node process. A connection is tried for 5 s and again at once, a transaction may idle for 10 s. */
+export const connect = (where: { url: string } | { socket: string }, purpose: keyof typeof FOR): postgres.Sql => {
+  const { max, ...limits } = FOR[purpose]
   const options: postgres.Options<Record<string, never>> = {
-    max,
+    max: 'socket' in where ? POOL_EMBEDDED : max,
     connect_timeout: 5,
     backoff: () => 0.25,
     fetch_types: false,
     onnotice: () => {},
-    connection: {
-      application_name: 'lintel',
-      statement_timeout: 5_000,
-      lock_timeout: 3_000,
-      idle_in_transaction_session_timeout: 10_000,
-    },
+    connection: { application_name: 'lintel', ...limits, idle_in_transaction_session_timeout: 10_000 },
   }
   return 'url' in where
     ? postgres(where.url, options)

@@ -10,10 +10,8 @@ const LOCK = 0x6c696e74
 
 /** Bring a database up to date, on a connection of its own that no statement timeout interrupts. */
 export const migrate = async (where: Parameters<typeof connect>[0]): Promise<void> => {
-  const sql = connect(where, 1)
+  const sql = connect(where, 'command')
   try {
-    await sql`set statement_timeout = 0`
-    await sql`set lock_timeout = 0`
     await sql`select pg_advisory_lock(${LOCK})`
     await migrateWith(database(sql), { migrationsFolder })
     await sql`select pg_advisory_unlock(${LOCK})`

@@ -13,7 +13,7 @@ await run(async () => {
     throw new SetupError('The demo site is only in the embedded database; DATABASE_URL names another one.')
   }
   const embedded = await startEmbeddedPostgres(DATA_DIR)
-  const sql = connect({ socket: socketPath(DATA_DIR) })
+  const sql = connect({ socket: socketPath(DATA_DIR) }, 'command')
   try {
     await removeDemo(database(sql))
   } catch {

@@ -74,6 +74,7 @@ const onNode = (db: Db): { fetch: Fetch; close(): Promise<void> } => {
   const platform: Platform = {
     config: readConfig(ENV),
     db,
+    doorDb: db,
     password: bcrypt,
     asset,
     now: () => new Date(),
@@ -98,7 +99,7 @@ const onWorkerd = async (url: string): Promise<{ fetch: Fetch; close(): Promise<
 export const startTestApi = async (): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
   // On PGlite one connection, as in production: a pool would pipeline, and PGlite mixes up what is half sent.
-  const sql = connect({ url }, 'files' in inject('template') ? 1 : 5)
+  const sql = connect({ url }, 'files' in inject('template') ? 'command' : 'rest')
   const db = database(sql)
   const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url) : onNode(db)
   afterAll(async () => {
