@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
 import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
@@ -22,11 +23,23 @@ export class Refused extends Error {
   }
 }
 
+/** One question and its answer; that it is this question's answer is for the caller to see. */
 const call = async (api: Api, { path, ask, answer }: Call, message: Record<string, unknown>, deadline: number) => {
   const sealed = await seal(message, ask, api.id, api.key, api.clock.now())
   const { status, body } = await post(new URL(path, api.url), SEALED, sealed, deadline)
   if (status !== 200) throw new Refused(status)
   return open(body, answer, api.key, api.clock.now())
+}
+
+/**
+ * The same where the answer does not name its question by itself: a mark that comes back. Else somebody on the way could
+ * answer a hand-over with the receipt of another one, and its events would be gone.
+ */
+const callMarked = async (api: Api, about: Call, message: Record<string, unknown>, deadline: number) => {
+  const nonce = randomUUID()
+  const answer = await call(api, about, { ...message, nonce }, deadline)
+  if (answer['nonce'] !== nonce) throw new Error('the answer is to another question')
+  return answer
 }
 
 /** Ask about one scan, for at most `deadline` milliseconds. Throws on anything but a fresh, sealed answer about this very scan that is still good. */
@@ -42,17 +55,17 @@ export const askAboutScan = async (api: Api, scan: Scan, deadline: number): Prom
 export const askForSite = async (api: Api, version: string | undefined): Promise<SiteAnswer> => {
   const asked = performance.now()
   const message = version === undefined ? {} : { version }
-  const answer = v.parse(SiteAnswer, await call(api, CALLS.config, message, PATIENCE_MS))
+  const answer = v.parse(SiteAnswer, await callMarked(api, CALLS.config, message, PATIENCE_MS))
   api.clock.set(new Date(answer.now), asked, performance.now())
   return answer
 }
 
 /** One page of the facts: the first, or the one after a card. */
 export const askForSnapshot = async (api: Api, after: string | undefined): Promise<SnapshotPage> =>
-  v.parse(SnapshotPage, await call(api, CALLS.snapshot, after === undefined ? {} : { after }, 2 * PATIENCE_MS))
+  v.parse(SnapshotPage, await callMarked(api, CALLS.snapshot, after === undefined ? {} : { after }, 2 * PATIENCE_MS))
 
 /** Hand over what was recorded here. When it resolves all of it is on record there. */
 export const handOver = async (api: Api, events: readonly HandedOver[]): Promise<void> => {
-  const { recorded } = v.parse(HandOverAnswer, await call(api, CALLS.events, { events }, 2 * PATIENCE_MS))
+  const { recorded } = v.parse(HandOverAnswer, await callMarked(api, CALLS.events, { events }, 2 * PATIENCE_MS))
   if (recorded !== events.length) throw new Error('the API recorded something else')
 }

@@ -50,7 +50,7 @@ export const handOver = new Hono<AppEnv>().post(
   doc('bridges', 'Record what a bridge decided while the API was away', sealed),
   async (c) => {
     const { db, now } = c.env
-    const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
+    const { bridge, message, mark } = await unseal(c.env, await c.req.text(), ask)
     const { events } = v.parse(HandOver, message)
     const [row] = await db.$client<{ generation: number }[]>`select generation from bridges where id = ${bridge.id}`
     confirm(c.env, bridge, row?.generation ?? null)
@@ -59,7 +59,7 @@ export const handOver = new Hono<AppEnv>().post(
     }
     await recordHandedOver(db, bridge.id, now(), events)
 
-    const reply = { recorded: events.length }
+    const reply = { ...mark, recorded: events.length }
     return c.body(await seal(reply, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
   },
 )

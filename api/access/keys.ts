@@ -33,6 +33,19 @@ const NO_GENERATION = 0
 
 const unauthorized = () => refuse(401, 'This message is not sealed by a bridge that is known here.')
 
+export type Opened = {
+  bridge: SealedBy
+  message: Record<string, unknown>
+  /** To be spread into the answer: the question's own mark, by which the bridge knows that it is answered, and not another. */
+  mark: { nonce?: string }
+}
+
+const opened = (bridge: SealedBy, { nonce, ...message }: Record<string, unknown>): Opened => ({
+  bridge,
+  message,
+  mark: typeof nonce === 'string' && nonce.length <= 64 ? { nonce } : {},
+})
+
 /**
  * Who sealed this, and what it says. First tried with the key we remember; whatever fails is tried once more with the
  * generation that the database has now. An unknown bridge and a bad seal take the same steps, so they take the same time.
@@ -41,20 +54,20 @@ export const unseal = async (
   { config, doorDb, now }: Pick<Platform, 'config' | 'doorDb' | 'now'>,
   sealed: string,
   audience: Audience,
-): Promise<{ bridge: SealedBy; message: Record<string, unknown> }> => {
+): Promise<Opened> => {
   const known = rememberedFor(config.APP_KEY)
   const id = claimedBridge(sealed) ?? NOBODY
   const nobody = known.get(NOBODY) ?? (await sealedBy(config.APP_KEY, NOBODY, NO_GENERATION))
   known.set(NOBODY, nobody)
   const guess = known.get(id) ?? nobody
   const message = await open(sealed, audience, guess.key, now()).catch(() => undefined)
-  if (message && guess.id === id) return { bridge: guess, message }
+  if (message && guess.id === id) return opened(guess, message)
 
   const [row] = await doorDb.select({ generation: bridges.generation }).from(bridges).where(eq(bridges.id, id))
   const bridge = await sealedBy(config.APP_KEY, id, row?.generation ?? NO_GENERATION)
   const second = await open(sealed, audience, bridge.key, now()).catch(unauthorized)
   known.set(id, bridge)
-  return { bridge, message: second }
+  return opened(bridge, second)
 }
 
 /** A remembered key may be one that was since rotated or deleted: what the database says counts. */

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { base64url, SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { CALLS, type Call, seal } from '../contract/envelope.ts'
+import { CALLS, type Call, open, seal } from '../contract/envelope.ts'
 import { bridges, events } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, replyOf, signIn } from '../testing/caller.ts'
@@ -105,6 +105,19 @@ describe('the configuration of a site', () => {
     expect(await seen()).toBeNull()
     const { now } = await fresh.config()
     expect(Math.abs(Date.parse(String(await seen())) - Date.parse(now))).toBeLessThan(10_000)
+  })
+
+  test('carries the mark of its question, so that no other answer can pass for it', async () => {
+    for (const [call, message] of [
+      [CALLS.config, {}],
+      [CALLS.snapshot, {}],
+      [CALLS.events, { events: [handedOver(crypto.randomUUID(), '1')] }],
+    ] as const) {
+      const answer = await (await bridge.ask(call, { ...message, nonce: 'this very question' })).text()
+      expect(await open(answer, call.answer, await keyOf(bridge.key), new Date())).toMatchObject({
+        nonce: 'this very question',
+      })
+    }
   })
 
   test.each([

@@ -49,7 +49,7 @@ export const site = new Hono<AppEnv>().post(
   doc('bridges', 'The readers of this site, for a bridge', sealed),
   async (c) => {
     const { doorDb: db, now } = c.env
-    const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
+    const { bridge, message, mark } = await unseal(c.env, await c.req.text(), ask)
     const has = v.parse(SiteAsk, message)
 
     const row = await checkIn(db, bridge.id, now())
@@ -57,6 +57,7 @@ export const site = new Hono<AppEnv>().post(
     const { version = '', snapshot = '', changes = 0 } = row ?? {}
     const unchanged = has.version === version
     const reply: SiteAnswer = {
+      ...mark,
       version,
       now: now().toISOString(),
       snapshot,

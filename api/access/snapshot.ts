@@ -91,7 +91,7 @@ export const snapshot = new Hono<AppEnv>().post(
   doc('bridges', 'The facts of this site in pages, for a bridge to decide by while the API is away', sealed),
   async (c) => {
     const { db, now } = c.env
-    const { bridge, message } = await unseal(c.env, await c.req.text(), ask)
+    const { bridge, message, mark } = await unseal(c.env, await c.req.text(), ask)
     const { after } = v.parse(SnapshotAsk, message)
     // One transaction that sees one state: a page must be of the version that it says it is.
     const page = await db.$client.begin('isolation level repeatable read read only', async (sql) => {
@@ -111,6 +111,7 @@ export const snapshot = new Hono<AppEnv>().post(
       keys: keys.map(({ view, key: cardKey }) => hashOfKey(key, view, cardKey)),
     }))
     const reply: SnapshotPage = {
+      ...mark,
       version: page.top.version,
       now: now().toISOString(),
       ...page.first,

@@ -111,8 +111,10 @@ const chaos = async (options: Options, folder: string, services: Services, ends:
   console.log(`\n${table(judgement)}\n`)
   const because = refusedHealthy(judgement)
   if (because) console.log(`Good cards refused although nothing was wrong: ${because}.`)
-  const { echoes, unclear } = judgement.excused
+  const { echoes, unclear, woken } = judgement.excused
   if (echoes > 0) console.log(`${echoes} openings were the second answer to a scan that the broker delivered again.`)
+  if (woken > 0)
+    console.log(`${woken} openings came late from a broker that had stopped within a moment of being given them.`)
   if (unclear > 0) console.log(`${unclear} refusals may have been meant for an earlier scan.`)
   if (judgement.misdated > 0)
     console.log(`${judgement.misdated} events are dated minutes from when they were received.`)

@@ -40,6 +40,11 @@ const nextEvent = (changes: Partial<Recorded> = {}) => event({ id: 'next', card:
 
 const kinds = (...args: Parameters<typeof check>) => check(...args).offences.map(({ kind }) => kind)
 
+/** A broker that stops 5 ms after it had the first scan, and wakes 20 s later with its answer; the next scan waited. */
+const stopping = (changes: Partial<Scan> = {}) =>
+  next({ published: [T + 7], acked: T + 20_000, answers: [opened(T + 20_000)], ...changes })
+const waited = nextEvent({ at: T + 20_003, receivedAt: T + 20_005, reason: 'late' })
+
 test.each<[string, Scan[], Recorded[]]>([
   ['opened in time and on record', [scan()], [event()]],
   ['refused and on record', [blocked], [event({ reason: 'card_blocked' })]],
@@ -56,6 +61,7 @@ test.each<[string, Scan[], Recorded[]]>([
     [event({ at: 0, receivedAt: T + 9_000, reason: 'late' })],
   ],
   ['the answer did not reach the door', [unheard], [event()]],
+  ['the broker stopped with the answer in its hands', [unheard, stopping()], [event(), waited]],
   [
     'sent again without PUBACK, and two events',
     [scan({ published: [T, T + 2_000], resent: 1 })],
@@ -112,6 +118,24 @@ test.each<[string, string[], Scan[], Recorded[]]>([
   ['opened without PUBACK, and not on record', ['unrecorded'], [scan({ acked: undefined })], []],
   ['opened after 3.5 s', ['late'], [scan({ answers: [opened(T + 3_500)] })], [event()]],
   ['recorded as granted after it had waited', ['late'], [unheard], [event({ at: T + 20_000 })]],
+  [
+    'opened by a broker that woke, for a scan that came while it had stopped',
+    ['late'],
+    [{ ...unheard, acked: T + 20_000 }, stopping()],
+    [event(), waited],
+  ],
+  [
+    'opened by a broker that woke, for a scan long before it stopped',
+    ['late'],
+    [unheard, stopping({ published: [T + 400] })],
+    [event(), waited],
+  ],
+  [
+    'opened long after the broker woke',
+    ['late'],
+    [unheard, stopping({ answers: [opened(T + 23_000)] })],
+    [event(), waited],
+  ],
   ['opened twice for one scan', ['late'], [scan({ answers: [opened(T + 8), opened(T + 20)] })], [event()]],
   [
     'opened for an earlier scan while a blocked card was at the reader',

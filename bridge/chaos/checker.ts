@@ -10,8 +10,12 @@ export type Judged = { scan: Scan; events: Recorded[] }
 export type Judgement = {
   judged: Judged[]
   offences: Offence[]
-  /** Openings that a message delivered again explains, and refusals that may have been meant for an earlier scan. */
-  excused: { echoes: number; unclear: number }
+  /**
+   * Openings that a message delivered again explains; refusals that may have been meant for an earlier scan; and openings
+   * that a broker passed on when it woke, which had stopped within a moment of being given them. These are late, and no
+   * program before the broker can prevent them.
+   */
+  excused: { echoes: number; unclear: number; woken: number }
   /** Events whose time on record is minutes from when the API received them. */
   misdated: number
 }
@@ -24,6 +28,9 @@ const WAITED_MS = 5_000
 const SKEW_MS = 40_000
 /** No fault lasts so long: an event that is this far from when the API received it is dated by a wrong clock. */
 const MISDATED_MS = 600_000
+/** A broker that stops within this time of a scan may hold its answer already; one that takes so long had stopped. */
+const MOMENT_MS = 100
+const STOPPED_MS = 2_000
 /** Scans older than this are not what an answer is about. */
 const MEMORY_MS = 120_000
 
@@ -44,7 +51,8 @@ export const check = (
     fault: lastBefore(scans, event.receivedAt)?.fault ?? 'start',
     events: [event],
   }))
-  const excused = { echoes: 0, unclear: 0 }
+  const excused = { echoes: 0, unclear: 0, woken: 0 }
+  const stopped = scans.filter((scan) => ackedAfter(scan) > STOPPED_MS)
   const revoked = new Map(revocations.map((revocation) => [revocation.card, revocation]))
 
   for (const [, before] of byReader(judged)) {
@@ -52,7 +60,9 @@ export const check = (
       const blame = (kind: OffenceKind, why: string) => offences.push({ kind, why, fault: scan.fault, scan, events })
       const earlier = before.slice(Math.max(0, place - 50), place).reverse()
       judgeRecord({ scan, events }, revoked.get(scan.card), blame)
-      excused.echoes += judgeOpenings({ scan, events }, earlier, revoked.get(scan.card), blame)
+      const openings = judgeOpenings({ scan, events }, earlier, revoked.get(scan.card), stopped, blame)
+      excused.echoes += openings.echoes
+      excused.woken += openings.woken
       excused.unclear += judgeRefusals({ scan, events }, earlier, blame)
     }
   }
@@ -85,14 +95,26 @@ const accepts = (scan: Scan, { reason, source }: Recorded, revocation: Revocatio
   return reason === 'card_blocked' || (stillOpen && reason === scan.expected)
 }
 
-/** Each opening must be this scan's own, in time, and on record as granted. Returns how many were echoes of an earlier. */
+/** How long after its publishing the broker had a scan. Milliseconds. */
+const ackedAfter = ({ acked, published }: Scan): number => (acked ?? Number.NaN) - Number(published[0])
+
+/** Was the broker about to stop when it had this scan, and awake again when the door heard? */
+const wokeWith = (scan: Scan, at: number, stopped: readonly Scan[]): boolean =>
+  ackedAfter(scan) < MOMENT_MS &&
+  stopped.some(({ published, acked }) => {
+    const after = Number(published[0]) - Number(scan.published[0])
+    return after >= 0 && after < MOMENT_MS && Math.abs(at - Number(acked)) < STOPPED_MS
+  })
+
+/** Each opening must be this scan's own, in time, and on record as granted. Returns how many had another reason. */
 const judgeOpenings = (
   { scan, events }: Judged,
   earlier: Judged[],
   revocation: Revocation | undefined,
+  stopped: readonly Scan[],
   blame: Blame,
-): number => {
-  let echoes = 0
+): { echoes: number; woken: number } => {
+  const reasons = { echoes: 0, woken: 0 }
   let left = scan.published.length
   for (const { at } of scan.answers.filter(({ opened }) => opened)) {
     const granted = events.some(isGranted)
@@ -107,14 +129,15 @@ const judgeOpenings = (
       (one) => (scan.redelivers || one.scan.resent > 0) && at - lastPublished(one.scan, at) <= OPEN_MS,
     )
     const unheard = older.find((one) => !one.scan.answers.some(({ opened }) => opened))
-    if (isEcho) echoes += 1
+    if (isEcho) reasons.echoes += 1
+    else if (unheard && wokeWith(unheard.scan, at, stopped)) reasons.woken += 1
     else if (unheard) blame('late', `opened for scan ${unheard.scan.n}, or for nothing`)
     else if (granted) blame('late', 'opened more often than it was published')
     else if (events.length === 0) blame('unrecorded', 'opened, and there is no event')
     else if (scan.expected !== 'granted' || revocation) blame('wrong', `opened, should be ${scan.expected}`)
     else blame('contradicted', `opened, recorded as ${events[0]?.reason}`)
   }
-  return echoes
+  return reasons
 }
 
 /** What a door was refused may not be on record as granted. Returns 1 when nobody can tell whose the refusal was. */
