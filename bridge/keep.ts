@@ -19,14 +19,20 @@ export type Keep = {
 export const keepIn = (spool: Spool, api: Api, link: Link, log: Log): Keep => {
   let waiting = 0
 
+  const tryBoth = async (event: HandedOver): Promise<void> => {
+    if (link.state() !== 'up') return spool.put(event)
+    return handOver(api, [event]).catch(() => spool.put(event))
+  }
+
+  // A loop, and no function that calls itself: those that wait for each other would stay in memory, try by try.
   const again = async (event: HandedOver): Promise<void> => {
-    await new Promise((done) => setTimeout(done, AGAIN_MS * (0.8 + Math.random() * 0.4)).unref())
-    try {
-      if (link.state() === 'up') await handOver(api, [event])
-      else await spool.put(event)
-    } catch (error) {
-      log('debug', 'still_not_kept', { event: event.id, error: nameOf(error) })
-      return again(event)
+    for (;;) {
+      await new Promise((done) => setTimeout(done, AGAIN_MS * (0.8 + Math.random() * 0.4)).unref())
+      try {
+        return await tryBoth(event)
+      } catch (error) {
+        log('debug', 'still_not_kept', { event: event.id, error: nameOf(error) })
+      }
     }
   }
 
