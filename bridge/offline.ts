@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { decide } from '../api/contract/decide.ts'
@@ -16,6 +17,9 @@ const REST_MS = 3_000
 
 /** How often it is noted on disk until when the snapshot was good. Milliseconds. */
 const NOTE_EVERY_MS = 60_000
+
+/** How often what the disk did not take is fetched anew, to be written after all. Milliseconds. */
+const KEEP_AGAIN_MS = 60_000
 
 /** A clock that is this much behind the last time we knew of is wrong, and so is every schedule by it. Milliseconds. */
 const BEHIND_MS = 60_000
@@ -42,8 +46,9 @@ const Pages = v.array(SnapshotPage)
 /** Knows what is on disk from before. */
 export const startOffline = async (api: Api, folder: string, log: Log): Promise<Offline> => {
   const key = hashingKey(api.key)
-  const pagesFile = sealedFile(join(folder, 'snapshot'), api.key, 'snapshot')
-  const goodFile = sealedFile(join(folder, 'snapshot-good'), api.key, 'snapshot good until')
+  const paths = { pages: join(folder, 'snapshot'), good: join(folder, 'snapshot-good') }
+  const pagesFile = sealedFile(paths.pages, api.key, 'snapshot')
+  const goodFile = sealedFile(paths.good, api.key, 'snapshot good until')
 
   let snapshot: Snapshot | undefined
   /** When the snapshot was last known to be in force, on the API's clock; `noted` is the same, on disk. */
@@ -51,22 +56,26 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
   let noted = 0
   let busy = false
   let rested = 0
+  /** When to write again what could not be written; there is no such thing at first. */
+  let keepAgain = Number.POSITIVE_INFINITY
   let tooLarge: string | undefined
 
   const note = async (version: string, at: Date) => {
     good = Math.max(good, at.getTime())
     if (good - noted < NOTE_EVERY_MS) return
     noted = good
-    await goodFile.write(Buffer.from(JSON.stringify({ version, at })))
+    await writeGood(version, at)
   }
+  const writeGood = (version: string, at: Date) => goodFile.write(Buffer.from(JSON.stringify({ version, at })))
 
   const load = async () => {
     const pages = await pagesFile.read()
     const known = await goodFile.read()
-    if (!pages || !known) return
+    if (!existsSync(paths.pages) && !existsSync(paths.good)) return
+    if (!pages || !known) throw new Error('damaged, or sealed with another key')
     const { version, at } = v.parse(Noted, JSON.parse(known.toString()))
     const found = snapshotOf(v.parse(Pages, JSON.parse(pages.toString())), key)
-    if (found.version !== version) return
+    if (found.version !== version) throw new Error('the facts of another version')
     snapshot = found
     noted = good = Date.parse(at)
     log('info', 'snapshot', { version, cards: found.cards, from: 'disk' })
@@ -80,7 +89,9 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
     snapshot = fresh
     good = at.getTime()
     // The pages first: what is noted as good must be what is there.
+    keepAgain = performance.now() + KEEP_AGAIN_MS
     await pagesFile.write(Buffer.from(JSON.stringify(pages)))
+    keepAgain = Number.POSITIVE_INFINITY
     noted = 0
     await note(fresh.version, at)
     log('info', 'snapshot', { version: fresh.version, cards: fresh.cards, from: 'api' })
@@ -94,7 +105,10 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
   const ready: Offline['ready'] = ({ offline, offlineHours }) =>
     offline === 'snapshot' && snapshot !== undefined && isGood(offlineHours)
 
-  await load().catch((error: unknown) => log('warn', 'snapshot_unreadable', { error: nameOf(error) }))
+  await load().catch((error: unknown) => {
+    const say = 'The snapshot on disk cannot be used: until the API has sent another, doors stay shut while it is away.'
+    log('warn', 'snapshot_unreadable', { error: nameOf(error), say })
+  })
 
   return {
     ready,
@@ -117,15 +131,21 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
     inForce(version, at) {
       const keep = (work: Promise<unknown>) =>
         work.catch((error: unknown) => log('warn', 'no_snapshot', { error: nameOf(error) }))
-      if (snapshot?.version === version) return void keep(note(version, at))
+      if (snapshot?.version === version) {
+        void keep(note(version, at))
+        if (performance.now() < keepAgain) return
+      }
       if (busy || version === tooLarge || performance.now() < rested) return
       busy = true
-      const renewed = renew().then((refused) => {
+      const renewed = renew().then(async (refused) => {
         tooLarge = refused && version
         if (!refused) return
+        const before = snapshot
         snapshot = undefined
         const say = `This site has more than ${MOST_CARDS} cards: while the API is away its doors stay shut.`
         log('warn', 'snapshot_too_large', { ...refused, say })
+        // What is on disk is not good any more, after a restart either.
+        if (before) await writeGood(version, at)
       })
       void keep(renewed).finally(() => {
         busy = false
