@@ -190,10 +190,10 @@ test('a card at which two are meant is told as nobody’s', async () => {
   expect(offline.decide(door(), scan())).toEqual({ reason: 'ambiguous_card', openMs: 1_500, snapshot: 'one' })
 })
 
-test('a version that it has already is not fetched again', async () => {
+test('a version that it has already is not fetched again, however long it is in force', async () => {
   const { offline, asked, clock } = await known()
   for (let n = 0; n < 3; n++) {
-    rested()
+    skipped += 24 * HOUR
     offline.inForce('one', clock.now())
     await new Promise((done) => setTimeout(done, 20))
   }
@@ -258,11 +258,14 @@ describe('after a restart without a network', () => {
     const hear = async (ms: number) => {
       at(START + ms)
       offline.inForce('one', clock.now())
+      await new Promise((done) => setTimeout(done, 50))
+      return readFileSync(path('snapshot-good'))
     }
-    await hear(59_999)
+    expect((await hear(59_999)).equals(before)).toBe(true)
     await hear(HOUR)
     await vi.waitFor(() => expect(readFileSync(path('snapshot-good')).equals(before)).toBe(false))
-    await hear(HOUR + 59_999)
+    const noted = readFileSync(path('snapshot-good'))
+    expect((await hear(HOUR + 59_999)).equals(noted)).toBe(true)
     const again = await restart()
     at(START + HOUR + 24 * HOUR)
     expect([again.ready(door()), reasonOf(again)]).toEqual([true, 'granted'])
@@ -375,6 +378,13 @@ describe('a reader', () => {
         expect([behind, one.ready(door()), reasonOf(one)]).toEqual([behind, ready, ready ? 'granted' : 'unavailable'])
       }
     }
+  })
+
+  test('in a zone of time that this machine does not know is refused, which is said', async () => {
+    const readers = SITE.readers.map((reader) => ({ ...reader, timezone: 'Mars/Olympus' }))
+    const { offline, said } = await known({ readers })
+    expect(offline.decide(door(), scan())).toEqual({ reason: 'unavailable', openMs: 0 })
+    expect(said('offline_failed')).toEqual([{ reader: READER, error: 'RangeError' }])
   })
 
   test('is decided for longer when the API says again that the facts are in force', async () => {
