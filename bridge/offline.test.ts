@@ -263,7 +263,7 @@ describe('after a restart without a network', () => {
     }
     expect((await hear(59_999)).equals(before)).toBe(true)
     await hear(HOUR)
-    await vi.waitFor(() => expect(readFileSync(path('snapshot-good')).equals(before)).toBe(false))
+    await vi.waitFor(() => expect(readFileSync(path('snapshot-good')).equals(before)).toBe(false), 4_000)
     const noted = readFileSync(path('snapshot-good'))
     expect((await hear(HOUR + 59_999)).equals(noted)).toBe(true)
     const again = await restart()
@@ -475,7 +475,7 @@ describe('a site of more than 100,000 cards', () => {
     site.facts('two', { cards: 100_001 })
     await site.inForce(site.offline, 'two', 'snapshot_too_large')
     expect(reasonOf(site.offline)).toBe('unavailable')
-    await vi.waitFor(async () => expect(reasonOf(await site.restart())).toBe('unavailable'))
+    await vi.waitFor(async () => expect(reasonOf(await site.restart())).toBe('unavailable'), 4_000)
   })
 
   test('has a snapshot again when it is smaller again', async () => {
