@@ -22,7 +22,8 @@ export const answerAt = async ({ id, key, clock }: Omit<Api, 'url'>, answers: An
     if (!asked) return response.writeHead(401).end()
     const said = await answer(asked)
     if (typeof said === 'number') return response.writeHead(said).end()
-    response.writeHead(200, { 'content-type': SEALED }).end(await seal(said, call.answer, id, key, clock.now()))
+    const marked = 'nonce' in asked ? { nonce: asked['nonce'], ...said } : said
+    response.writeHead(200, { 'content-type': SEALED }).end(await seal(marked, call.answer, id, key, clock.now()))
     return response
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
