@@ -89,13 +89,29 @@ const CHANGES: Row[] = [
     'SQL changes a membership',
     ({ person, guest }) => run(`update group_people set person_id = '${guest}' where person_id = '${person}'`),
   ],
-  ['SQL changes a schedule', ({ schedule }) => run(`update schedules set windows = '[]' where id = '${schedule}'`)],
+  [
+    'SQL changes a schedule',
+    ({ schedule }) => run(`update schedules set windows = '${JSON.stringify(allDay)}' where id = '${schedule}'`),
+  ],
   ['SQL changes a rule', ({ rule }) => run(`update rules set schedule_id = null where id = '${rule}'`)],
   [
     'SQL moves a rule to another reader',
     ({ rule, other }) => run(`update rule_readers set reader_id = '${other}' where rule_id = '${rule}'`),
   ],
   ['SQL changes a reader', ({ reader }) => run(`update readers set enabled = false where id = '${reader}'`)],
+  ['SQL changes one row of many', ({ guest }) => run(`update people set active = id <> '${guest}'`)],
+  [
+    'SQL adds what is not there yet',
+    ({ group, guest }) =>
+      run(`insert into group_people (group_id, person_id)
+      select '${group}', id from people where id = '${guest}' on conflict do nothing`),
+  ],
+  [
+    'SQL overwrites a row that is there',
+    ({ schedule }) =>
+      run(`insert into schedules (id, name, windows) values ('${schedule}', 'One', '${JSON.stringify(allDay)}')
+      on conflict (id) do update set windows = excluded.windows`),
+  ],
   ['SQL empties the memberships', () => run('truncate group_people')],
   ['SQL empties the readers of rules', () => run('truncate rule_readers')],
   ['SQL empties the keys', () => run('truncate card_keys')],
@@ -110,8 +126,33 @@ test.each(CHANGES)('it is another one when %s', async (_, change, prepare?: Step
   expect(await version()).toBe(after)
 })
 
+const TABLES = [
+  ...['people', 'cards', 'card_keys', 'group_people'],
+  ...['schedules', 'rules', 'rule_readers', 'readers'],
+]
+/** A column of each, to be set to what it is. */
+const columnOf = (table: string) =>
+  ({ card_keys: 'key', group_people: 'group_id', rule_readers: 'rule_id' })[table] ?? 'id'
+
 const NO_CHANGES: Row[] = [
   ['nothing', async () => {}],
+  ...TABLES.flatMap((table): Row[] => [
+    [
+      `SQL that sets all ${table} to what they are`,
+      () => run(`update ${table} set ${columnOf(table)} = ${columnOf(table)}`),
+    ],
+    [`SQL that changes no ${table}`, () => run(`update ${table} set ${columnOf(table)} = null where false`)],
+    [`SQL that deletes no ${table}`, () => run(`delete from ${table} where false`)],
+    [`SQL that adds no ${table}`, () => run(`insert into ${table} select * from ${table} on conflict do nothing`)],
+  ]),
+  ['a person who is patched to what they are', ({ person }) => ok(admin.patch(`/people/${person}`, { active: true }))],
+  ['a card that is patched to what it is', ({ card }) => ok(admin.patch(`/cards/${card}`, { status: 'active' }))],
+  [
+    'a rule that is patched to what it is',
+    ({ rule, reader }) => ok(admin.patch(`/rules/${rule}`, { readerIds: [reader] })),
+  ],
+  ['a reader that is patched to what it is', ({ reader }) => ok(admin.patch(`/readers/${reader}`, { enabled: true }))],
+  ['a person who is put into a group again', ({ group, person }) => ok(admin.put(`/groups/${group}/people/${person}`))],
   ['a group that is added', () => ok(admin.post('/groups', { name: 'Guests' }))],
   ['a group that is renamed', ({ group }) => ok(admin.patch(`/groups/${group}`, { name: 'Two' }))],
   ['an account', () => signIn(api, 'operator')],
@@ -147,12 +188,34 @@ test.each(NO_CHANGES)('it is not changed by %s', async (_, change) => {
   expect(await version()).toBe(before)
 })
 
+test('it is not changed by the same windows in other words', async () => {
+  const { schedule } = await site()
+  const write = (windows: string) => run(`update schedules set windows = '${windows}' where id = '${schedule}'`)
+  await write('[{ "from": "07:00", "to": "08:00", "days": [1] }]')
+  const before = await version()
+  await write('[{"days":[1],"to":"08:00","from":"07:00"}]')
+  expect(await version()).toBe(before)
+})
+
 test('it is told to a bridge that has the readers already, and is the same for every bridge', async () => {
   const other = await registerBridge(api, admin)
   const { version: readers, snapshot } = await bridge.config()
   expect(snapshot).toMatch(/\w/)
   expect(await bridge.config(readers)).toEqual({ version: readers, now: expect.any(String), snapshot })
   expect((await other.config()).snapshot).toBe(snapshot)
+})
+
+test('it is another one when a backup was restored and the same ids are given to other changes', async () => {
+  const { person, guest } = await site()
+  const [last] = await run('select max(id) as id from site_changes')
+  await run(`update people set active = false where id = '${person}'`)
+  const before = await version()
+
+  await run(`update people set active = true where id = '${person}'`)
+  await run(`delete from site_changes where id > ${last?.['id']}`)
+  await run(`select setval(pg_get_serial_sequence('site_changes', 'id'), ${last?.['id']})`)
+  await run(`update people set active = false where id = '${guest}'`)
+  expect(await version()).not.toBe(before)
 })
 
 test('it counts a change that is committed after a later one', async () => {

@@ -26,9 +26,12 @@ const checkIn = async ({ $client: sql }: Db, bridgeId: string, now: Date): Promi
   return row
 }
 
-/** The version of everything that a decision may look at: another one after every commit that changes any of it. */
+/**
+ * The version of everything that a decision may look at: another one after every commit that changes any of it. Every
+ * bridge asks every other second, and of all digests of the marks this one, in no order, costs least: 0.3 ms of 2,000.
+ */
 export const factsVersion = (sql: ISql) =>
-  sql`(select md5(concat_ws(',', count(*), max(id), sum(id))) from site_changes)`
+  sql`(select md5(concat_ws(',', count(*), max(id), bit_xor(uuid_hash_extended(mark, 0)))) from site_changes)`
 
 /** More changes on the list than this are forgotten but for the last. It costs each bridge one needless new snapshot. */
 const MOST_CHANGES = 2_000

@@ -181,12 +181,14 @@ export const bridges = pgTable('bridges', {
 })
 
 /**
- * A row for each statement that changed what a decision may look at, written by triggers (the migration has them), so
- * that a bridge's snapshot can be told from the facts of now, whoever changed them. Their number, greatest and sum make
- * the version: rows are only ever added, no writer waits for another, and a transaction that commits late still counts.
+ * A row for each statement that changed what a decision may look at, written by triggers (the migrations have them), so
+ * that a bridge's snapshot can be told from the facts of now, whoever changed them. Their marks make the version: rows
+ * are only ever added, no writer waits for another, a transaction that commits late still counts, and since marks come by
+ * chance no version comes again with other facts, not even after a backup was restored and its ids are given out anew.
  */
 export const siteChanges = pgTable('site_changes', {
   id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+  mark: uuid().notNull().defaultRandom(),
 })
 
 /**

@@ -103,9 +103,11 @@ export const cards = new Hono<AppEnv>()
     const input = c.req.valid('json')
     const card = await c.env.db.transaction(async (tx) => {
       const [before] = await tx.select().from(table).where(eq(table.id, id)).for('update')
-      const { form = found(before, 'card').form, number = found(before, 'card').number } = input
+      const was = found(before, 'card')
+      const { form = was.form, number = was.number } = input
       const values = { ...input, form, number: canonicalNumber({ form, number }) }
       const [row] = await tx.update(table).set(values).where(eq(table.id, id)).returning()
+      if (form === was.form && values.number === was.number) return row
       await tx.delete(cardKeys).where(eq(cardKeys.cardId, id))
       await writeKeys(tx, found(row, 'card'))
       return row

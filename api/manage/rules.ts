@@ -1,4 +1,4 @@
-import { and, asc, eq, exists, inArray } from 'drizzle-orm'
+import { and, asc, eq, exists, inArray, notInArray } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { ruleReaders, rules as table } from '../db/schema.ts'
@@ -35,8 +35,12 @@ const withReaders = async (db: Tx, rows: (typeof table.$inferSelect)[]) => {
 }
 
 const setReaders = async (tx: Tx, ruleId: string, readerIds: string[]) => {
-  await tx.delete(ruleReaders).where(eq(ruleReaders.ruleId, ruleId))
-  await tx.insert(ruleReaders).values(readerIds.map((readerId) => ({ ruleId, readerId })))
+  // Those that stay are not touched: every bridge would read its snapshot again for them.
+  await tx.delete(ruleReaders).where(and(eq(ruleReaders.ruleId, ruleId), notInArray(ruleReaders.readerId, readerIds)))
+  await tx
+    .insert(ruleReaders)
+    .values(readerIds.map((readerId) => ({ ruleId, readerId })))
+    .onConflictDoNothing()
 }
 
 const ruleById = async (db: Tx, id: string) => {
