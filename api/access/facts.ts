@@ -1,5 +1,7 @@
+import type { ISql } from 'postgres'
 import { keysOfScan } from '../contract/card-views.ts'
 import type { CardFacts, Facts, RuleFacts, Validity } from '../contract/decide.ts'
+import { readWindows } from '../contract/window.ts'
 import type { Db } from '../platform.ts'
 
 export type Gathered = {
@@ -17,17 +19,23 @@ type Row = {
   openMs: number | null
   cardId: string | null
   status: CardFacts['status']
-  cardFrom: string | null
-  cardUntil: string | null
+  cardFrom: number | null
+  cardUntil: number | null
   personId: string
   active: boolean
-  personFrom: string | null
-  personUntil: string | null
+  personFrom: number | null
+  personUntil: number | null
   ruleId: string | null
   groupId: string
   scheduleId: string | null
-  windows: RuleFacts['windows']
+  windows: unknown
 }
+
+/**
+ * A `timestamptz` in milliseconds since 1970, as a float8. `Date` would read the text of Postgres otherwise than it is
+ * meant when the year is below 100. Of `infinity` it makes no date, and then `decide` refuses.
+ */
+export const inMs = (sql: ISql, column: string) => sql`(extract(epoch from ${sql(column)}) * 1000)::float8`
 
 /**
  * Everything the decision may look at, in one question to the database: a row per rule of each card that matches, or one
@@ -43,8 +51,8 @@ export const gatherFacts = async (db: Db, readerId: string, card: string, bridge
   const rows = await sql<Row[]>`
     select
       b.generation, r.enabled, r.timezone, r.open_ms as "openMs",
-      c.id as "cardId", c.status, c.valid_from as "cardFrom", c.valid_until as "cardUntil",
-      p.id as "personId", p.active, p.valid_from as "personFrom", p.valid_until as "personUntil",
+      c.id as "cardId", c.status, ${inMs(sql, 'c.valid_from')} as "cardFrom", ${inMs(sql, 'c.valid_until')} as "cardUntil",
+      p.id as "personId", p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
       u.id as "ruleId", u.group_id as "groupId", u.schedule_id as "scheduleId", s.windows
     from (select) as always
     left join bridges b on b.id = ${bridgeId ?? null}
@@ -81,10 +89,12 @@ const cardsIn = (rows: readonly Row[]): CardFacts[] => {
 
 const rulesIn = (rows: readonly Row[]): RuleFacts[] =>
   rows.flatMap(({ ruleId, groupId, scheduleId, windows }) =>
-    ruleId === null ? [] : [{ id: ruleId, groupId, scheduleId, windows }],
+    ruleId === null
+      ? []
+      : [{ id: ruleId, groupId, scheduleId, windows: scheduleId === null ? null : readWindows(windows) }],
   )
 
-const validity = (from: string | null, until: string | null): Validity => ({
+const validity = (from: number | null, until: number | null): Validity => ({
   validFrom: from === null ? null : new Date(from),
   validUntil: until === null ? null : new Date(until),
 })

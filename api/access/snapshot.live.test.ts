@@ -466,4 +466,72 @@ describe('a bridge that decides by its snapshot', () => {
     )
     await api.db.execute(sql`update ${name} = null where ${where}`)
   })
+
+  test.each([
+    ['cards', 'valid_from', '0030-01-01', 'granted'],
+    ['cards', 'valid_until', '0030-01-01', 'card_expired'],
+    ['people', 'valid_from', '0049-12-31', 'granted'],
+    ['people', 'valid_until', '0001-01-01', 'person_expired'],
+    ['people', 'valid_until', '0044-03-15 BC', 'person_expired'],
+    ['cards', 'valid_until', '9999-12-31', 'granted'],
+  ])('and the API read years as Postgres means them: where %s have a %s of %s it is %s', async (...row) => {
+    const [table, column, value, expected] = row
+    const name = sql.raw(`${table} set ${column}`)
+    const where =
+      table === 'cards' ? sql`number = '0A10'` : sql`id = (select person_id from cards where number = '0A10')`
+    await api.db.execute(sql`update ${name} = ${value}::timestamptz where ${where}`)
+    const now = new Date()
+    const online = (await explain(readers.front, '0A10', now))['reason']
+    const offline = reasonBy(await snapshotFor(bridge), readers.front, '0A10', now)
+    await api.db.execute(sql`update ${name} = null where ${where}`)
+    expect({ online, offline }).toEqual({ online: expected, offline: expected })
+  })
+})
+
+describe('a schedule that SQL wrote and nobody can read', () => {
+  const days = [1, 2, 3, 4, 5, 6, 7]
+  const ids = { only: '', also: '', schedule: '' }
+
+  beforeAll(async () => {
+    ids.only = await add('/readers', { topic: 'odd/only', cardView: 'hex' })
+    ids.also = await add('/readers', { topic: 'odd/also', cardView: 'hex' })
+    ids.schedule = await add('/schedules', { windows: [] })
+    const group = await add('/groups', {})
+    await add('/rules', { groupId: group, readerIds: [ids.only, ids.also], scheduleId: ids.schedule })
+    await add('/rules', { groupId: group, readerIds: [ids.also] })
+    const person = await add('/people', {})
+    await put(group, person)
+    await add('/cards', { personId: person, number: '0DD0' })
+  })
+
+  test.each([
+    ['null', [null]],
+    ['a number', [7]],
+    ['nothing in it', [{}]],
+    ['no end', [{ days, from: '00:00' }]],
+    ['an hour that is none', [{ days, from: '00:00', to: '25:00' }]],
+    ['numbers for times', [{ days, from: 0, to: 24 }]],
+    ['days as text', [{ days: '1234567', from: '00:00', to: '24:00' }]],
+    ['an eighth day', [{ days: [...days, 8], from: '00:00', to: '24:00' }]],
+    ['a word too many', [{ days, from: '00:00', to: '24:00', except: 'holidays' }]],
+    ['a good window beside it', [{ days, from: '00:00', to: '24:00' }, { days: [] }]],
+  ])('as there is %s, is never open, online nor by the snapshot, and everything else is', async (_, windows) => {
+    await api.db.execute(
+      sql`update schedules set windows = ${JSON.stringify(windows)}::jsonb where id = ${ids.schedule}`,
+    )
+    const snapshot = await snapshotFor(bridge)
+    const now = new Date()
+    for (const [readerId, expected] of [
+      [ids.only, 'outside_schedule'],
+      [ids.also, 'granted'],
+    ] as const) {
+      const { status, body } = await admin.get(`/explain?readerId=${readerId}&card=0DD0&at=${now.toISOString()}`)
+      const online = { status, reason: body['reason'] }
+      expect({ online, offline: reasonBy(snapshot, readerId, '0DD0', now) }).toEqual({
+        online: { status: 200, reason: expected },
+        offline: expected,
+      })
+      expect((await bridge.check(scanOf(readerId, '0DD0'))).reason).toBe(expected)
+    }
+  })
 })

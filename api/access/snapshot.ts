@@ -11,8 +11,10 @@ import {
   type SnapshotRow,
   type SnapshotSite,
 } from '../contract/snapshot.ts'
+import { readWindows } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv } from '../platform.ts'
+import { inMs } from './facts.ts'
 import { confirm, unseal } from './keys.ts'
 import { factsVersion } from './site.ts'
 
@@ -24,10 +26,10 @@ const PAGE = 1_000
 type Sql = ISql
 type Head = { version: string; generation: number | null; groups: string[] }
 type Card = Omit<SnapshotRow, 'keys' | 'groups' | 'valid' | 'personValid'> & {
-  from: string | null
-  until: string | null
-  personFrom: string | null
-  personUntil: string | null
+  from: number | null
+  until: number | null
+  personFrom: number | null
+  personUntil: number | null
   groups: string[]
   keys: { view: CardView; key: string }[]
 }
@@ -55,14 +57,15 @@ const siteFacts = async (sql: Sql, groups: string[]): Promise<{ site: SnapshotSi
         from rules) as rules,
       (select count(*)::int from cards) as cards`
   if (!row) throw new Error('the facts of a site came back empty')
-  const { cards, ...site } = row
-  return { site: { ...site, groups }, cards }
+  const { cards, schedules, ...site } = row
+  const readable = schedules.map(({ id, windows }) => ({ id, windows: readWindows(windows) }))
+  return { site: { ...site, schedules: readable, groups }, cards }
 }
 
 /** Of a card only the keys in views that a reader uses. */
 const cardsAfter = (sql: Sql, after: string | undefined) => sql<Card[]>`
-  select c.id as card, c.status, c.valid_from as "from", c.valid_until as "until",
-    p.id as person, p.active, p.valid_from as "personFrom", p.valid_until as "personUntil",
+  select c.id as card, c.status, ${inMs(sql, 'c.valid_from')} as "from", ${inMs(sql, 'c.valid_until')} as "until",
+    p.id as person, p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
     (select coalesce(json_agg(group_id), '[]') from group_people where person_id = p.id) as groups,
     (select coalesce(json_agg(json_build_object('view', view, 'key', key)), '[]')
       from card_keys where card_id = c.id and view in (select card_view from readers)) as keys
@@ -71,18 +74,18 @@ const cardsAfter = (sql: Sql, after: string | undefined) => sql<Card[]>`
   order by c.id limit ${PAGE + 1}`
 
 /**
- * Postgres knows times that no clock shows: of `infinity` and years BC `decide` knows only that it cannot compare them,
- * and refuses; so do these. A year after 9999 is as good as its end. No such row may cost a bridge its snapshot.
+ * Postgres knows times that no clock shows. Of `infinity` `decide` knows only that it cannot compare it, and refuses; so do
+ * these. Years BC are as good as the first, and years after 9999 as the last. No such row may cost a bridge its snapshot.
  */
-const NEVER = { from: '9999-12-31T23:59:59.999Z', until: '0001-01-01T00:00:00.000Z' }
-const instant = (text: string | null, never: string) => {
-  if (text === null) return null
-  const at = Date.parse(text)
-  return Number.isNaN(at) ? never : new Date(Math.min(at, Date.parse(NEVER.from))).toISOString()
+const [FIRST, LAST] = [Date.parse('0001-01-01T00:00:00.000Z'), Date.parse('9999-12-31T23:59:59.999Z')]
+const instant = (ms: number | null, never: number) => {
+  if (ms === null) return null
+  const at = new Date(ms).getTime()
+  return new Date(Number.isNaN(at) ? never : Math.min(Math.max(at, FIRST), LAST)).toISOString()
 }
-const validity = (from: string | null, until: string | null): SnapshotRow['valid'] => [
-  instant(from, NEVER.from),
-  instant(until, NEVER.until),
+const validity = (from: number | null, until: number | null): SnapshotRow['valid'] => [
+  instant(from, LAST),
+  instant(until, FIRST),
 ]
 
 /** One page of the facts, for a bridge to decide by while it cannot ask. No card number leaves this place. */

@@ -19,6 +19,17 @@ export const Window = v.strictObject({
 })
 export type Window = v.InferOutput<typeof Window>
 
+const Windows = v.array(Window)
+
+/**
+ * The windows of a schedule as the database keeps them. SQL can write there what nobody can read: none of such a schedule
+ * counts, so it is never open, and no other rule suffers by it.
+ */
+export const readWindows = (kept: unknown): Window[] => {
+  const read = v.safeParse(Windows, kept)
+  return read.success ? read.output : []
+}
+
 /** What a clock on the wall of `timezone` shows at an instant: ISO weekday and `HH:MM`. */
 export type WallClock = { day: number; time: string }
 
