@@ -68,7 +68,7 @@ const cardsAfter = (sql: Sql, after: string | undefined) => sql<Card[]>`
     p.id as person, p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
     (select coalesce(json_agg(group_id), '[]') from group_people where person_id = p.id) as groups,
     (select coalesce(json_agg(json_build_object('view', view, 'key', key)), '[]')
-      from card_keys where card_id = c.id and view in (select card_view from readers)) as keys
+      from card_keys where card_id = c.id and view = any(array(select distinct card_view from readers))) as keys
   from cards c join people p on p.id = c.person_id
   where c.id > ${after ?? '00000000-0000-0000-0000-000000000000'}
   order by c.id limit ${PAGE + 1}`
