@@ -4,16 +4,21 @@ import * as v from 'valibot'
 import { decide } from '../api/contract/decide.ts'
 import { Instant, type Reason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
-import { hashingKey, type Snapshot, SnapshotPage, snapshotOf } from '../api/contract/snapshot.ts'
-import { type Api, askForSnapshot } from './ask.ts'
+import { hashingKey, type Snapshot, snapshotBuilder } from '../api/contract/snapshot.ts'
+import type { Api } from './ask.ts'
 import { type Log, nameOf } from './log.ts'
+import { MOST_CARDS, newSnapshot } from './new-snapshot.ts'
 import { sealedFile } from './sealed-file.ts'
+import { sealedPages } from './sealed-pages.ts'
+import { readPage } from './snapshot-page.ts'
 
-/** More cards than this are not kept: the memory of a bridge is for doors. */
-const MOST_CARDS = 100_000
-
-/** Between two snapshots, at least; a change must have arrived within 15 s. Milliseconds. */
-const REST_MS = 3_000
+/**
+ * After a renewal the API and this thread rest for twice as long as it took, within these bounds. While the link is up a
+ * change is here after the rest, one look at the site and one renewal: in 15 s as long as a renewal takes at most 4 s.
+ * Not so while changes keep coming faster than the pages of a site can be read, as during a long import into a large
+ * site: no whole set of pages is of one version then, and the snapshot from before stands until it is over. Milliseconds.
+ */
+const [LEAST_REST_MS, MOST_REST_MS] = [3_000, 8_000]
 
 /** How often it is noted on disk until when the snapshot was good. Milliseconds. */
 const NOTE_EVERY_MS = 60_000
@@ -41,13 +46,12 @@ export type Offline = {
 }
 
 const Noted = v.object({ version: v.string(), at: Instant })
-const Pages = v.array(SnapshotPage)
 
 /** Knows what is on disk from before. */
 export const startOffline = async (api: Api, folder: string, log: Log): Promise<Offline> => {
   const key = hashingKey(api.key)
   const paths = { pages: join(folder, 'snapshot'), good: join(folder, 'snapshot-good') }
-  const pagesFile = sealedFile(paths.pages, api.key, 'snapshot')
+  const pagesFile = sealedPages(paths.pages, api.key, 'snapshot')
   const goodFile = sealedFile(paths.good, api.key, 'snapshot good until')
 
   let snapshot: Snapshot | undefined
@@ -69,12 +73,18 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
   const writeGood = (version: string, at: Date) => goodFile.write(Buffer.from(JSON.stringify({ version, at })))
 
   const load = async () => {
-    const pages = await pagesFile.read()
     const known = await goodFile.read()
     if (!existsSync(paths.pages) && !existsSync(paths.good)) return
-    if (!pages || !known) throw new Error('damaged, or sealed with another key')
+    if (!known) throw new Error('damaged, or sealed with another key')
     const { version, at } = v.parse(Noted, JSON.parse(known.toString()))
-    const found = snapshotOf(v.parse(Pages, JSON.parse(pages.toString())), key)
+    const builder = snapshotBuilder(key)
+    let pages = 0
+    for await (const page of pagesFile.read()) {
+      builder.add(await readPage(JSON.parse(page.toString())))
+      pages += 1
+    }
+    if (pages === 0) throw new Error('damaged, or sealed with another key')
+    const found = builder.done()
     if (found.version !== version) throw new Error('the facts of another version')
     snapshot = found
     noted = good = Date.parse(at)
@@ -82,19 +92,18 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
   }
 
   const renew = async () => {
-    const pages = await allPages(api)
-    if (typeof pages === 'number') return { cards: pages }
-    const fresh = snapshotOf(pages, key)
-    const at = new Date(pages[0]?.now ?? 0)
-    snapshot = fresh
-    good = at.getTime()
+    const fresh = await newSnapshot(api, key, pagesFile)
+    if (typeof fresh === 'number') return { cards: fresh }
+    snapshot = fresh.snapshot
+    good = fresh.at.getTime()
+    const { version, cards } = snapshot
     // The pages first: what is noted as good must be what is there.
     keepAgain = performance.now() + KEEP_AGAIN_MS
-    await pagesFile.write(Buffer.from(JSON.stringify(pages)))
+    await fresh.writing.done()
     keepAgain = Number.POSITIVE_INFINITY
     noted = 0
-    await note(fresh.version, at)
-    log('info', 'snapshot', { version: fresh.version, cards: fresh.cards, from: 'api' })
+    await note(version, fresh.at)
+    log('info', 'snapshot', { version, cards, from: 'api' })
     return undefined
   }
 
@@ -137,6 +146,7 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
       }
       if (busy || version === tooLarge || performance.now() < rested) return
       busy = true
+      const began = performance.now()
       const renewed = renew().then(async (refused) => {
         tooLarge = refused && version
         if (!refused) return
@@ -149,22 +159,9 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
       })
       void keep(renewed).finally(() => {
         busy = false
-        rested = performance.now() + REST_MS
+        const took = performance.now() - began
+        rested = began + took + Math.min(Math.max(2 * took, LEAST_REST_MS), MOST_REST_MS)
       })
     },
   }
-}
-
-/** All pages of one version; or how many cards there are, if they are too many. */
-const allPages = async (api: Api): Promise<SnapshotPage[] | number> => {
-  const first = await askForSnapshot(api, undefined)
-  if ((first.cards ?? 0) > MOST_CARDS) return first.cards ?? 0
-  const pages = [first]
-  for (let { next } = first; next !== undefined; ) {
-    const page = await askForSnapshot(api, next)
-    if (page.version !== first.version) throw new Error('the facts changed on the way')
-    pages.push(page)
-    next = page.next
-  }
-  return pages
 }

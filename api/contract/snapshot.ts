@@ -1,17 +1,17 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 import * as v from 'valibot'
 import { CARD_VIEWS, type CardView, keyOfScan } from './card-views.ts'
-import { type CardFacts, type Facts, type RuleFacts, STATUSES } from './decide.ts'
+import { type Facts, type RuleFacts, STATUSES } from './decide.ts'
 import type { SealingKey } from './envelope.ts'
 import { Instant, Uuid } from './scan.ts'
+import { HASH_BYTES, hashIndex } from './snapshot-index.ts'
+import { snapshotRows } from './snapshot-rows.ts'
 import { Window } from './window.ts'
 
 /*
  * The facts of a whole site, for the times when nobody can be asked. It travels in pages, and knows cards only by keyed
  * hashes: who finds one learns no card number. `facts` gives what `gatherFacts` of the API gives, so `decide` decides alike.
  */
-
-const HASH_BYTES = 16
 
 /** What only this bridge and the API can turn card keys into hashes with. */
 export const hashingKey = (bridgeKey: SealingKey): SealingKey =>
@@ -84,104 +84,75 @@ export type Snapshot = {
   facts(readerId: string, card: string): SnapshotFacts
 }
 
+export type SnapshotBuilder = {
+  /** The next page, in order. A page of a thousand cards takes a few milliseconds. */
+  add(page: SnapshotPage): void
+  /** The snapshot of all pages so far; nothing may be added afterwards. Throws when the first page is missing. */
+  done(): Snapshot
+}
+
 /**
- * A snapshot made of its pages, compact: the rows stay text until one is asked for, and the hashes lie sorted in one
- * buffer, so fifty thousand cards are some ten megabytes.
+ * Makes a snapshot of its pages as they come, so that nobody waits for long while it is made. Compact: rows and hashes lie
+ * in bytes until one is asked for, some hundred for each card.
  */
-export const snapshotOf = (pages: Iterable<SnapshotPage>, key: SealingKey): Snapshot => {
-  const rows: Buffer[] = []
-  const entries: { hash: Buffer; row: number }[] = []
+export const snapshotBuilder = (key: SealingKey): SnapshotBuilder => {
+  const rows = snapshotRows()
+  const index = hashIndex()
   let site: SnapshotSite | undefined
   let version = ''
-  for (const page of pages) {
-    site ??= page.site
-    version = page.version
-    for (const row of page.rows) {
-      const { keys, ...rest } = row
-      for (const text of keys) entries.push({ hash: Buffer.from(text, 'base64url'), row: rows.length })
-      rows.push(Buffer.from(JSON.stringify(rest)))
-    }
-  }
-  if (!site) throw new Error('a snapshot without its first page')
-  const row = rowsIn(rows)
-  const find = index(entries)
-  const readers = new Map(site.readers.map((reader) => [reader.id, reader]))
-  const rulesOf = rulesByReader(site)
-  const { groups } = site
-
-  const cardOf = (text: Omit<SnapshotRow, 'keys'>): CardFacts => ({
-    id: text.card,
-    status: text.status,
-    ...validity(text.valid),
-    person: { id: text.person, active: text.active, ...validity(text.personValid) },
-  })
 
   return {
-    version,
-    cards: rows.length,
-    facts(readerId, card) {
-      const reader = readers.get(readerId)
-      if (!reader) return { facts: { reader: undefined, cards: [], rules: [] }, openMs: 0 }
-      const cardKey = keyOfScan(reader.cardView, card)
-      const found = cardKey === undefined ? [] : find(hash(key, reader.cardView, cardKey)).map(row)
-      const theirs = new Set(found.flatMap((match) => match.groups.map((place) => groups[place])))
-      const rules = (rulesOf.get(readerId) ?? []).filter(({ groupId }) => theirs.has(groupId))
-      const { enabled, timezone, openMs } = reader
-      return { facts: { reader: { enabled, timezone }, cards: found.map(cardOf), rules }, openMs }
+    add(page) {
+      site ??= page.site
+      version = page.version
+      for (const row of page.rows) {
+        for (const text of row.keys) index.add(text, rows.count())
+        rows.add(row)
+      }
+    },
+    done() {
+      if (!site) throw new Error('a snapshot without its first page')
+      const { groups } = site
+      const readers = new Map(site.readers.map((reader) => [reader.id, reader]))
+      const rulesOf = rulesByReader(site)
+      return {
+        version,
+        cards: rows.count(),
+        facts(readerId, card) {
+          const reader = readers.get(readerId)
+          if (!reader) return { facts: { reader: undefined, cards: [], rules: [] }, openMs: 0 }
+          const cardKey = keyOfScan(reader.cardView, card)
+          const found = cardKey === undefined ? [] : index.find(hash(key, reader.cardView, cardKey)).map(rows.read)
+          const theirs = new Set(found.flatMap(({ places }) => places.map((place) => groups[place])))
+          const rules = (rulesOf.get(readerId) ?? []).filter(({ groupId }) => theirs.has(groupId))
+          const { enabled, timezone, openMs } = reader
+          return { facts: { reader: { enabled, timezone }, cards: found.map((row) => row.card), rules }, openMs }
+        },
+      }
     },
   }
 }
 
-const validity = ([from, until]: readonly [string | null, string | null]) => ({
-  validFrom: from === null ? null : new Date(from),
-  validUntil: until === null ? null : new Date(until),
-})
+/** A snapshot made of all its pages at once. Throws when the first is missing. */
+export const snapshotOf = (pages: Iterable<SnapshotPage>, key: SealingKey): Snapshot => {
+  const builder = snapshotBuilder(key)
+  for (const page of pages) builder.add(page)
+  return builder.done()
+}
 
+/** One object per rule, however many readers it names: a site can have a hundred thousand such pairs. */
 const rulesByReader = ({ rules, schedules }: SnapshotSite): Map<string, RuleFacts[]> => {
   const windowsOf = new Map(schedules.map(({ id, windows }) => [id, windows]))
   const byReader = new Map<string, RuleFacts[]>()
   for (const { id, groupId, scheduleId, readerIds } of rules) {
     // A schedule that is missing is never open: null would be always.
     const windows = scheduleId === null ? null : (windowsOf.get(scheduleId) ?? [])
+    const rule = { id, groupId, scheduleId, windows }
     for (const readerId of readerIds) {
-      byReader.set(readerId, [...(byReader.get(readerId) ?? []), { id, groupId, scheduleId, windows }])
+      const theirs = byReader.get(readerId)
+      if (theirs) theirs.push(rule)
+      else byReader.set(readerId, [rule])
     }
   }
   return byReader
-}
-
-/** All rows in one buffer; a row is read when it is asked for. */
-const rowsIn = (rows: readonly Buffer[]): ((at: number) => Omit<SnapshotRow, 'keys'>) => {
-  const ends = new Uint32Array(rows.length)
-  let end = 0
-  rows.forEach((row, at) => {
-    end += row.length
-    ends[at] = end
-  })
-  const all = Buffer.concat(rows)
-  return (at) => JSON.parse(all.toString('utf8', at === 0 ? 0 : ends[at - 1], ends[at]))
-}
-
-/** Hash → the rows that have it, at most two; by binary search in one sorted buffer. */
-const index = (entries: { hash: Buffer; row: number }[]): ((hash: Buffer) => number[]) => {
-  entries.sort((a, b) => Buffer.compare(a.hash, b.hash))
-  const hashes = Buffer.concat(entries.map(({ hash }) => hash))
-  const rows = Uint32Array.from(entries, ({ row }) => row)
-  const compare = (at: number, hash: Buffer) =>
-    hashes.compare(hash, 0, HASH_BYTES, at * HASH_BYTES, (at + 1) * HASH_BYTES)
-  return (hash) => {
-    let low = 0
-    let high = rows.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (compare(middle, hash) < 0) low = middle + 1
-      else high = middle
-    }
-    const found: number[] = []
-    for (let at = low; at < rows.length && found.length < 2 && compare(at, hash) === 0; at++) {
-      const row = rows[at]
-      if (row !== undefined) found.push(row)
-    }
-    return found
-  }
 }
