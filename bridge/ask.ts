@@ -4,10 +4,8 @@ import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/co
 import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
 import { Answer, type Scan } from '../api/contract/scan.ts'
 import { SiteAnswer } from '../api/contract/site.ts'
-import type { SnapshotPage } from '../api/contract/snapshot.ts'
 import type { Clock } from './clock.ts'
 import { post } from './post.ts'
-import { readPage } from './snapshot-page.ts'
 
 /** Where the API is, and as whom to ask it. */
 export type Api = { url: string; id: string; key: SealingKey; clock: Clock }
@@ -61,9 +59,9 @@ export const askForSite = async (api: Api, version: string | undefined): Promise
   return answer
 }
 
-/** One page of the facts: the first, or the one after a card. */
-export const askForSnapshot = async (api: Api, after: string | undefined): Promise<SnapshotPage> =>
-  readPage(await callMarked(api, CALLS.snapshot, after === undefined ? {} : { after }, 2 * PATIENCE_MS))
+/** One page of the facts as JSON, the first or the one after a card; it still has to be checked. */
+export const askForSnapshot = async (api: Api, after: string | undefined): Promise<Record<string, unknown>> =>
+  callMarked(api, CALLS.snapshot, after === undefined ? {} : { after }, 2 * PATIENCE_MS)
 
 /** Hand over what was recorded here. When it resolves all of it is on record there. */
 export const handOver = async (api: Api, events: readonly HandedOver[]): Promise<void> => {

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import type { SealingKey } from '../api/contract/envelope.ts'
-import { type Snapshot, type SnapshotPage, snapshotBuilder } from '../api/contract/snapshot.ts'
+import { type Snapshot, snapshotBuilder } from '../api/contract/snapshot.ts'
 import { type Api, askForSnapshot } from './ask.ts'
 import type { SealedPages, Writing } from './sealed-pages.ts'
+import { takePage } from './snapshot-page.ts'
 
 /** More cards than this are not kept: the memory of a bridge is for doors. */
 export const MOST_CARDS = 100_000
@@ -32,27 +33,28 @@ export const newSnapshot = async (api: Api, key: SealingKey, file: SealedPages):
 }
 
 const readPages = async (api: Api, key: SealingKey, file: SealedPages): Promise<NewSnapshot | number | 'changed'> => {
-  const first = await askForSnapshot(api, undefined)
-  if ((first.cards ?? 0) > MOST_CARDS) return first.cards ?? 0
   const builder = snapshotBuilder(key)
   const writing = file.write()
-  const take = async (page: SnapshotPage) => {
-    builder.add(page)
+  const take = async (after: string | undefined) => {
+    const page = await askForSnapshot(api, after)
+    await setImmediate()
+    const head = await takePage(page, builder)
     await setImmediate()
     await writing.add(Buffer.from(JSON.stringify(page)))
+    return head
   }
   try {
-    await take(first)
-    for (let { next } = first; next !== undefined; ) {
-      const page = await askForSnapshot(api, next)
-      if (page.version !== first.version) {
-        await writing.giveUp()
-        return 'changed'
-      }
-      await take(page)
+    const first = await take(undefined)
+    const tooMany = (first.cards ?? 0) > MOST_CARDS
+    let changed = false
+    for (let { next } = first; next !== undefined && !tooMany && !changed; ) {
+      const page = await take(next)
+      changed = page.version !== first.version
       next = page.next
     }
-    return { snapshot: builder.done(), at: new Date(first.now), writing }
+    if (!tooMany && !changed) return { snapshot: builder.done(), at: new Date(first.now), writing }
+    await writing.giveUp()
+    return changed ? 'changed' : (first.cards ?? 0)
   } catch (error) {
     await writing.giveUp()
     throw error

@@ -10,7 +10,7 @@ import { type Log, nameOf } from './log.ts'
 import { MOST_CARDS, newSnapshot } from './new-snapshot.ts'
 import { sealedFile } from './sealed-file.ts'
 import { sealedPages } from './sealed-pages.ts'
-import { readPage } from './snapshot-page.ts'
+import { takePage } from './snapshot-page.ts'
 
 /**
  * After a renewal the API and this thread rest for twice as long as it took, within these bounds. While the link is up a
@@ -80,7 +80,7 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
     const builder = snapshotBuilder(key)
     let pages = 0
     for await (const page of pagesFile.read()) {
-      builder.add(await readPage(JSON.parse(page.toString())))
+      await takePage(JSON.parse(page.toString()), builder)
       pages += 1
     }
     if (pages === 0) throw new Error('damaged, or sealed with another key')

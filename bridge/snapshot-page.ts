@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { SnapshotPage, SnapshotRow, SnapshotSite } from '../api/contract/snapshot.ts'
+import { type SnapshotBuilder, SnapshotPage, SnapshotRow, SnapshotSite } from '../api/contract/snapshot.ts'
 import { breath } from './breath.ts'
 
 const { version, now, cards, next } = SnapshotPage.entries
@@ -22,8 +22,13 @@ const Outline = v.object({
   ),
 })
 
-/** What `v.parse(SnapshotPage, value)` gives, or throws, but without keeping a scan waiting meanwhile. */
-export const readPage = async (value: unknown): Promise<SnapshotPage> => {
+export type PageHead = Pick<SnapshotPage, 'version' | 'now' | 'cards' | 'next'>
+
+/**
+ * Checks a page as `v.parse(SnapshotPage, value)` would, or throws as that would, and adds it to what is being built: entry
+ * by entry, so that it keeps no scan waiting and holds no second copy of it. When it throws, the building is of no use.
+ */
+export const takePage = async (value: unknown, building: SnapshotBuilder): Promise<PageHead> => {
   const pause = breath()
   const listOf = async <T extends v.GenericSchema>(item: T, list: unknown[]): Promise<v.InferOutput<T>[]> => {
     const read: v.InferOutput<T>[] = []
@@ -33,18 +38,17 @@ export const readPage = async (value: unknown): Promise<SnapshotPage> => {
     }
     return read
   }
-  const page = v.parse(Outline, value)
-  const { site, rows, ...more } = page
-  return {
-    ...more,
-    ...(site && {
-      site: {
-        readers: await listOf(readers.item, site.readers),
-        groups: await listOf(groups.item, site.groups),
-        schedules: await listOf(schedules.item, site.schedules),
-        rules: await listOf(rules.item, site.rules),
-      },
-    }),
-    rows: await listOf(SnapshotRow, rows),
+  const { site, rows, ...head } = v.parse(Outline, value)
+  const whole = site && {
+    readers: await listOf(readers.item, site.readers),
+    groups: await listOf(groups.item, site.groups),
+    schedules: await listOf(schedules.item, site.schedules),
+    rules: await listOf(rules.item, site.rules),
   }
+  building.add({ version: head.version, ...(whole && { site: whole }), rows: [] })
+  for (const row of rows) {
+    building.addRow(v.parse(SnapshotRow, row))
+    await pause()
+  }
+  return head
 }

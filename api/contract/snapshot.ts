@@ -85,8 +85,10 @@ export type Snapshot = {
 }
 
 export type SnapshotBuilder = {
-  /** The next page, in order. A page of a thousand cards takes a few milliseconds. */
-  add(page: SnapshotPage): void
+  /** The next page, in order. A page of a thousand cards takes a few milliseconds; whoever has no such time adds it without its rows. */
+  add(page: Pick<SnapshotPage, 'version' | 'site' | 'rows'>): void
+  /** One more row of the page that was added last. */
+  addRow(row: SnapshotRow): void
   /** The snapshot of all pages so far; nothing may be added afterwards. Throws when the first page is missing. */
   done(): Snapshot
 }
@@ -101,15 +103,18 @@ export const snapshotBuilder = (key: SealingKey): SnapshotBuilder => {
   let site: SnapshotSite | undefined
   let version = ''
 
+  const addRow = (row: SnapshotRow) => {
+    for (const text of row.keys) index.add(text, rows.count())
+    rows.add(row)
+  }
+
   return {
     add(page) {
       site ??= page.site
       version = page.version
-      for (const row of page.rows) {
-        for (const text of row.keys) index.add(text, rows.count())
-        rows.add(row)
-      }
+      page.rows.forEach(addRow)
     },
+    addRow,
     done() {
       if (!site) throw new Error('a snapshot without its first page')
       const { groups } = site
