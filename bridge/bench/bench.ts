@@ -2,16 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import postgres, { type Sql } from 'postgres'
+import type { Sql } from 'postgres'
 import { environment, SetupError } from '../../api/contract/environment.ts'
-import { type Lintel, type Place, startFloor, startLintel } from './contenders.ts'
+import { type Lintel, startFloor, startLintel } from './contenders.ts'
 import { type Load, loadOn, READERS, type Site } from './load.ts'
 import { watchMemory } from './memory.ts'
+import { benchOffline } from './offline.ts'
 import { type Options, readOptions } from './options.ts'
 import { explainEverything, plansIn } from './plans.ts'
 import { type Processes, processesIn } from './processes.ts'
 import { type Contender, json, type Round, type Rounds, rowsOf, table } from './report.ts'
 import { aBroker, aPostgres, askVersion, type Postgres } from './servers.ts'
+import { type Ends, placeFor } from './world.ts'
 
 // npm run bench: scan → answer at the reader, against the floor: MQTT in → one POST → one committed insert → MQTT out.
 
@@ -21,35 +23,6 @@ const WARM_UP = 5_000
 const say = (text: string) => console.error(text)
 const sayWhen = (text: string) => say(`${Math.round(performance.now() / 1_000)} s`.padStart(6).concat(`  ${text}`))
 const count = (n: number) => n.toLocaleString('en')
-
-type Ends = (() => Promise<unknown>)[]
-type World = { processes: Processes; server: Postgres; mqtt: string; run: string; ends: Ends }
-
-/** A database of its own, gone afterwards. */
-const aDatabase = async ({ server, run, ends }: World, name: string): Promise<Place['database']> => {
-  const database = `lintel_bench_${run}_${name}`
-  const admin = async (statement: string) => {
-    const sql = postgres(server.url, { max: 1, onnotice: () => {} })
-    await sql.unsafe(statement).finally(() => sql.end({ timeout: 1 }))
-  }
-  await admin(`create database ${database}`).catch((error: Error) => {
-    throw new SetupError(`A database cannot be created (${error.message}). DATABASE_URL wants a user who may.`)
-  })
-  // A server of our own is thrown away whole.
-  if (!server.log) ends.push(() => admin(`drop database ${database} with (force)`))
-  const url = new URL(server.url)
-  url.pathname = `/${database}`
-  const sql = postgres(url.href, { max: 1, onnotice: () => {} })
-  ends.push(() => sql.end({ timeout: 1 }))
-  return { url: url.href, sql }
-}
-
-const placeFor = async (world: World, name: string): Promise<Place> => ({
-  processes: world.processes,
-  mqtt: world.mqtt,
-  prefix: `lintel-bench/${world.run}/${name}`,
-  database: await aDatabase(world, name),
-})
 
 /** Each round measures every contender, one after the other, in an order that turns with the rounds. */
 const measure = async (load: Load, sites: Record<Contender, Site>, options: Options): Promise<Rounds> => {
@@ -116,6 +89,12 @@ const bench = async (options: Options, folder: string, processes: Processes, end
   say(`Node ${machine.node}, Postgres ${machine.postgres}, ${machine.cores} cores, load ${machine.load} at the start.`)
 
   const world = { processes, server, mqtt, run: randomBytes(4).toString('hex'), ends }
+  if (options.offline) {
+    const rows = await benchOffline(world, folder, options, sayWhen)
+    ;(options.json ? say : console.log)(`\n${table(rows)}\n`)
+    if (options.json) console.log(json(rows, { machine, rounds: options.rounds, cards: options.cards }))
+    return
+  }
   const places = {
     floor: await placeFor(world, 'floor'),
     small: await placeFor(world, 'small'),

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Sql } from 'postgres'
 import { SetupError } from '../../api/contract/environment.ts'
-import type { Site } from './load.ts'
-import { freePort, type Processes, pidOf, runToEnd, until } from './processes.ts'
+import { READERS, type Site } from './load.ts'
+import { freePort, type NodeProcess, type Processes, pidOf, runToEnd, until } from './processes.ts'
 import { seed } from './seed.ts'
 
 // The processes that are compared: the floor, and Lintel over a small and over a large site.
@@ -25,9 +25,10 @@ const npmRun = async (name: 'api' | 'bridge'): Promise<string[]> => {
 /** Where everything happens: a database of one's own, and topics that nobody else uses. */
 export type Place = { processes: Processes; mqtt: string; prefix: string; database: { url: string; sql: Sql } }
 
-const siteAt = (prefix: string, name: string, cards: number): Site => ({
+export const siteAt = (prefix: string, name: string, cards: number, readers = READERS): Site => ({
   name,
   cards,
+  readers,
   scanTopic: (reader) => `${prefix}/scan/${reader}`,
   replyTopic: (reader) => `${prefix}/open/${reader}`,
 })
@@ -43,14 +44,23 @@ export type Lintel = { site: Site; pids: { api: number; bridge: number } }
 
 /** Lintel as it is deployed: migrated, seeded, an API process, a bridge registered over HTTP, a bridge process. */
 export const startLintel = async (place: Place, name: string, cards: number, events: number): Promise<Lintel> => {
-  const { processes, mqtt, prefix, database } = place
-  const site = siteAt(prefix, name, cards)
+  const site = siteAt(place.prefix, name, cards)
+  const api = await startApi(place, site, events)
+  const bridge = await startBridge(place, name, api)
+  return { site, pids: { api: api.pid, bridge: bridge.pid } }
+}
+
+export type Api = { url: string; pid: number; bridge: { id: string; key: string } }
+
+/** An API over a site that is migrated and seeded, and a bridge registered there. */
+export const startApi = async (place: Place, site: Site, events: number): Promise<Api> => {
+  const { processes, mqtt, database } = place
   await runToEnd('npm run migrate', process.execPath, [MIGRATE], { env: { DATABASE_URL: database.url } })
   await seed(database.sql, site, events)
 
   const port = await freePort()
   const account = { email: 'bench@lintel.local', password: randomBytes(18).toString('base64url') }
-  const api = processes.start(`The API of ${name}`, process.execPath, await npmRun('api'), {
+  const api = processes.start(`The API of ${site.name}`, process.execPath, await npmRun('api'), {
     env: {
       DATABASE_URL: database.url,
       MQTT_URL: mqtt,
@@ -63,16 +73,23 @@ export const startLintel = async (place: Place, name: string, cards: number, eve
   })
   const url = `http://127.0.0.1:${port}`
   await Promise.race([until('The API', () => ready(url)), processes.failed])
-  const { id, key } = await registerBridge(url, account)
-  const bridge = await processes.startNode(`The bridge of ${name}`, await npmRun('bridge'), {
+  return { url, pid: pidOf(api), bridge: await registerBridge(url, account) }
+}
+
+/** `flags` go to Node, before those of `npm run bridge`. */
+export const startBridge = async (
+  { processes, mqtt }: Place,
+  name: string,
+  { url, bridge }: Api,
+  flags: string[] = [],
+): Promise<NodeProcess> =>
+  processes.startNode(`The bridge of ${name}`, [...flags, ...(await npmRun('bridge'))], {
     API_URL: url,
-    BRIDGE_ID: id,
-    BRIDGE_KEY: key,
+    BRIDGE_ID: bridge.id,
+    BRIDGE_KEY: bridge.key,
     MQTT_URL: mqtt,
     LOG_LEVEL: 'warn',
   })
-  return { site, pids: { api: pidOf(api), bridge: bridge.pid } }
-}
 
 const ready = async (url: string) => {
   const { status } = await fetch(`${url}/ready`)

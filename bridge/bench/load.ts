@@ -7,6 +7,7 @@ export type Site = {
   scanTopic(reader: number): string
   replyTopic(reader: number): string
   cards: number
+  readers: number
 }
 
 export const READERS = 50
@@ -45,7 +46,7 @@ export const connectReader = async (url: string): Promise<MqttClient> => {
 /** All readers of all sites, behind one connection. */
 export const loadOn = async (url: string, sites: Site[]): Promise<Load> => {
   const client = await connectReader(url)
-  await client.subscribeAsync(sites.flatMap((site) => each(READERS, (reader) => site.replyTopic(reader))))
+  await client.subscribeAsync(sites.flatMap((site) => each(site.readers, (reader) => site.replyTopic(reader))))
   const waiting = new Map<string, (payload: Buffer) => void>()
   client.on('message', (topic, payload) => {
     const answered = waiting.get(topic)
@@ -69,7 +70,7 @@ export const loadOn = async (url: string, sites: Site[]): Promise<Load> => {
       client.publish(site.scanTopic(reader), card)
     })
 
-  const totals = new Map(sites.map((site) => [site, { scans: 0, opened: 0, turn: each(READERS, () => 0) }]))
+  const totals = new Map(sites.map((site) => [site, { scans: 0, opened: 0, turn: each(site.readers, () => 0) }]))
   const totalOf = (site: Site) => totals.get(site) ?? { scans: 0, opened: 0, turn: [] }
 
   /**
@@ -90,7 +91,7 @@ export const loadOn = async (url: string, sites: Site[]): Promise<Load> => {
       const before = { ...total }
       let sent = 0
       const worker = async (first: number) => {
-        for (let reader = first; sent < scans; reader = (reader + inFlight) % READERS) {
+        for (let reader = first; sent < scans; reader = (reader + inFlight) % site.readers) {
           const slot = sent++
           const { ms, opened } = await scan(site, reader, nextCard(site, reader))
           latencies[slot] = ms

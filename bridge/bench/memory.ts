@@ -16,10 +16,23 @@ export const watchMemory = (pids: number[]): { stop(): void; most(): (number | u
 }
 
 /** Undefined on a machine that has no /proc. */
-const residentMiB = (pid: number): number | undefined => {
+export const residentMiB = (pid: number): number | undefined => {
   try {
     const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
     return kib === undefined ? undefined : Number(kib) / 1024
+  } catch {
+    return undefined
+  }
+}
+
+/** Processor time a process has used so far, in milliseconds; `/proc` counts in hundredths of a second. */
+export const cpuMs = (pid: number): number | undefined => {
+  try {
+    // The name of the program, in brackets, may have spaces in it.
+    const [, , ...fields] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/\(.*\)/, '()')
+      .split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * 10
   } catch {
     return undefined
   }

@@ -11,21 +11,25 @@ export type Options = {
   flood: number
   json: boolean
   plans: boolean
+  /** Instead of all that: what a bridge does while the API is away, and what its snapshot costs. */
+  offline: boolean
 }
 
-const USAGE = `npm run bench -- [--quick] [--cards N] [--events N] [--rounds N] [--json] [--plans]
+const USAGE = `npm run bench -- [--quick] [--cards N] [--events N] [--rounds N] [--json] [--plans] [--offline]
 
   --quick       100,000 cards, 200,000 events, fewer and shorter rounds
   --cards N     cards of the large site (1,000,000)
   --events N    events on its record (10,000,000)
   --rounds N    rounds, each of which measures every contender (9; quick: 5)
   --json        only one line of JSON on stdout; everything else goes to stderr
+  --offline     instead: decisions while the API is away, and what keeping the snapshot costs (50,000 cards, 500 readers)
   --plans       afterwards print the plans of the statements behind a scan, as Postgres ran them
 
 DATABASE_URL (a server where databases may be created) and MQTT_URL are used when set; else a Postgres and a Mosquitto
 of the bench's own are started, and ended.`
 
 const FULL = { cards: 1_000_000, events: 10_000_000, rounds: 9, single: 1_000, flood: 5_000 }
+const OFFLINE = { cards: 50_000, events: 0, rounds: 5, single: 1_000, flood: 5_000 }
 const QUICK = { cards: 100_000, events: 200_000, rounds: 5, single: 250, flood: 1_000 }
 
 /** Undefined when only the usage was asked for; it is printed then. */
@@ -35,7 +39,7 @@ export const readOptions = (args: string[]): Options | undefined => {
     console.log(USAGE)
     return undefined
   }
-  const base = values.quick ? QUICK : FULL
+  const base = values.offline ? OFFLINE : values.quick ? QUICK : FULL
   return {
     ...base,
     cards: whole('--cards', values.cards, base.cards, 1_000),
@@ -43,6 +47,7 @@ export const readOptions = (args: string[]): Options | undefined => {
     rounds: whole('--rounds', values.rounds, base.rounds, 1),
     json: values.json,
     plans: values.plans,
+    offline: values.offline,
   }
 }
 
@@ -53,7 +58,16 @@ const parse = (args: string[]) => {
   try {
     return parseArgs({
       args,
-      options: { help: flag, quick: flag, json: flag, plans: flag, cards: number, events: number, rounds: number },
+      options: {
+        help: flag,
+        quick: flag,
+        json: flag,
+        plans: flag,
+        offline: flag,
+        cards: number,
+        events: number,
+        rounds: number,
+      },
     })
   } catch (error) {
     throw new SetupError(`${error instanceof Error ? error.message : error}\n\n${USAGE}`)

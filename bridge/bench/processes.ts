@@ -15,11 +15,14 @@ export type Start = {
   log?: number
 }
 
+/** `said` is the first thing it said over IPC; `ask` says something to it and resolves with what it says next. */
+export type NodeProcess = { pid: number; said: unknown; ask(message: string): Promise<unknown> }
+
 /** Everything the bench starts, so that it ends exactly that, by pid, last started first. */
 export type Processes = {
   start(name: string, command: string, args: string[], options?: Start): ChildProcess
   /** A Node process that says over IPC when it is ready; resolves with what it said. */
-  startNode(name: string, args: string[], env: Record<string, string>): Promise<{ pid: number; said: unknown }>
+  startNode(name: string, args: string[], env: Record<string, string>): Promise<NodeProcess>
   /** Rejects when one of them ends before it was asked to. */
   failed: Promise<never>
   stop(): Promise<void>
@@ -64,8 +67,13 @@ export const processesIn = (folder: string): Processes => {
     start: (name, command, args, options = {}) => start(name, command, args, options, false),
     async startNode(name, args, env) {
       const child = start(name, process.execPath, args, { env }, true)
-      const [said] = await Promise.race([once(child, 'message'), failed])
-      return { pid: pidOf(child), said }
+      const next = async () => (await Promise.race([once(child, 'message'), failed]))[0]
+      const said = await next()
+      const ask: NodeProcess['ask'] = (message) => {
+        child.send(message)
+        return next()
+      }
+      return { pid: pidOf(child), said, ask }
     },
     async stop() {
       stopping = true

@@ -6,8 +6,8 @@ export type Contender = 'floor' | 'small' | 'large'
 export type Rounds = Record<Contender, Round>[]
 
 /** What must be reached: at most, or at least. */
-type Bar = { most: number } | { least: number }
-type Row = { key: string; what: string; unit: string; base?: number; value?: number; ratio?: Spread; bar?: Bar }
+export type Bar = { most: number } | { least: number }
+export type Row = { key: string; what: string; unit: string; base?: number; value?: number; ratio?: Spread; bar?: Bar }
 type Spread = { median: number; lowest: number; highest: number }
 
 const MEASURES = {
@@ -103,10 +103,10 @@ export const json = (rows: Row[], extra: Record<string, unknown>): string =>
 
 const figure = (value: number) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2))
 
-const percentile = (sorted: Float64Array, part: number): number =>
+export const percentile = (sorted: Float64Array, part: number): number =>
   sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN
 
-const median = (values: number[]): number => {
+export const median = (values: number[]): number => {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length / 2
   const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]]

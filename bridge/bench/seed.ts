@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import { FIRST_CARD, READERS, type Site } from './load.ts'
+import { FIRST_CARD, type Site } from './load.ts'
 
 const GROUPS = 20
 
@@ -16,7 +16,7 @@ const id = (kind: keyof typeof KINDS, n: string) =>
  * The cards are of the form `decimal`, which are seen in the view `decimal` only: one key each.
  */
 export const seed = async (sql: Sql, site: Site, events: number): Promise<void> => {
-  const { cards } = site
+  const { cards, readers } = site
   const run = (text: string, values: string[] = []) => sql.unsafe(text, values)
   await run("set maintenance_work_mem = '512MB'")
   // Checking ten million foreign keys that are right by construction takes minutes.
@@ -26,7 +26,7 @@ export const seed = async (sql: Sql, site: Site, events: number): Promise<void> 
   await run(
     `insert into readers (id, name, profile, topic, reply_topic, card_view, timezone, direction, enabled, open_ms)
      select ${id('reader', 'n')}, 'Reader ' || n, 'plain', $1 || n, $2 || n, 'decimal', 'Europe/Prague', 'none', true, 3000
-     from generate_series(0, ${READERS - 1}) n`,
+     from generate_series(0, ${readers - 1}) n`,
     [topics(site.scanTopic), topics(site.replyTopic)],
   )
   await run(`insert into schedules (id, name, windows) values
@@ -46,7 +46,7 @@ export const seed = async (sql: Sql, site: Site, events: number): Promise<void> 
     select ${id('card', 'n')}, ${id('person', 'n')}, (${FIRST_CARD} + n)::text, 'decimal' from ${people}`)
   await run(`insert into card_keys (view, key, card_id)
     select 'decimal', (${FIRST_CARD} + n)::text, ${id('card', 'n')} from ${people}`)
-  if (events > 0) await withoutIndexes(sql, 'events', () => seedEvents(sql, cards, events))
+  if (events > 0) await withoutIndexes(sql, 'events', () => seedEvents(sql, site, events))
 
   await run('vacuum analyze')
   await ifAllowed(run('checkpoint'))
@@ -54,12 +54,12 @@ export const seed = async (sql: Sql, site: Site, events: number): Promise<void> 
 }
 
 /** One in twenty is a card that nobody knows, as at any door. */
-const seedEvents = (sql: Sql, cards: number, events: number) =>
+const seedEvents = (sql: Sql, { cards, readers }: Site, events: number) =>
   sql.unsafe(`
     insert into events
       (id, at, received_at, reader_id, card_number, card_id, person_id, decision, reason, source, bridge_id, open_ms)
     select
-      ${id('event', 'n')}, at, at, ${id('reader', `n * 31 % ${READERS}`)}, (${FIRST_CARD} + who)::text,
+      ${id('event', 'n')}, at, at, ${id('reader', `n * 31 % ${readers}`)}, (${FIRST_CARD} + who)::text,
       case when known then ${id('card', 'who')} end, case when known then ${id('person', 'who')} end,
       case when known then 'granted' else 'denied' end, case when known then 'granted' else 'unknown_card' end,
       'online', ${id('reader', '999')}, 3000
