@@ -1,16 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CALLS, open, seal, sealingKey } from '../api/contract/envelope.ts'
+import { afterAll, expect, test } from 'vitest'
+import { sealingKey } from '../api/contract/envelope.ts'
 import { hashingKey, hashOfKey, type SnapshotPage, type SnapshotRow } from '../api/contract/snapshot.ts'
-import type { Api } from './ask.ts'
 import { apiClock } from './clock.ts'
 import { newSnapshot } from './new-snapshot.ts'
 import { sealedPages } from './sealed-pages.ts'
+import { answerAt } from './testing/answers.ts'
 
 // How a bridge reads the pages of the facts from the API, one after another.
 
@@ -22,30 +20,18 @@ const root = mkdtempSync(join(tmpdir(), 'lintel-new-snapshot-'))
 /** What is asked for comes from here: the pages in the order in which they are given. */
 let answers: (Partial<SnapshotPage> | 'nothing')[] = []
 let asked: unknown[] = []
-const server = createServer(async (request, response) => {
-  const parts: Buffer[] = []
-  for await (const part of request) parts.push(part)
-  const message = await open(Buffer.concat(parts).toString(), CALLS.snapshot.ask, sealing, new Date())
-  asked.push(message['after'])
-  const page = answers.shift()
-  if (page === undefined || page === 'nothing') return response.writeHead(503).end()
-  const whole = { version: 'one', now: '2026-01-01T12:00:00.000Z', rows: [], ...page }
-  return response.end(await seal(whole, CALLS.snapshot.answer, 'api', sealing, new Date()))
-})
-let api: Api
-
-beforeAll(async () => {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  api = { url: `http://127.0.0.1:${port}`, id: randomUUID(), key: sealing, clock: apiClock() }
-})
-afterAll(() => {
-  server.close()
-  server.closeAllConnections()
-  rmSync(root, { recursive: true })
-})
+const api = await answerAt(
+  { id: randomUUID(), key: sealing, clock: apiClock() },
+  {
+    snapshot(message) {
+      asked.push(message['after'])
+      const page = answers.shift()
+      if (page === undefined || page === 'nothing') return 503
+      return { version: 'one', now: '2026-01-01T12:00:00.000Z', rows: [], ...page }
+    },
+  },
+)
+afterAll(() => rmSync(root, { recursive: true }))
 
 const NEXT = randomUUID()
 const site = {

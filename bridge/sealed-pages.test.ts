@@ -34,7 +34,8 @@ const at = (path: string) => sealedPages(path, key, 'facts')
 
 test.for([[], [1], [1, 2, 3], [1_000_000, 5_000_000, 1]])('pages of %j bytes come back as they were', async (sizes) => {
   const pages = sizes.map((size) => randomBytes(size))
-  expect(await read(at(await sealed(pages)))).toEqual(pages)
+  const found = await read(at(await sealed(pages)))
+  expect(found.map((page, place) => page.equals(pages[place] ?? Buffer.of()))).toEqual(pages.map(() => true))
 })
 
 test.for([
