@@ -50,6 +50,41 @@ test('what was found is found again by the next, until it is settled', () => {
   expect(foundIn(file)).toEqual([])
 })
 
+const sent = (id: string, messageId: number) => ({ ...arrival(id), messageId })
+const doneIn = (file: string) => openArrivals(file).done.map(({ id, messageId }) => [id, messageId])
+
+test('what was settled is known to the next process too, until the broker has heard of it', () => {
+  const file = newFile()
+  const arrivals = openArrivals(file)
+  for (const [n, id] of ['a', 'b', 'c', 'd'].entries()) arrivals.note(sent(id, n))
+  arrivals.note(arrival('without'))
+  for (const id of ['a', 'b', 'without']) arrivals.settled(id)
+  const known = arrivals.mark()
+  arrivals.settled('c')
+  expect(doneIn(file)).toEqual([
+    ['a', 0],
+    ['b', 1],
+    ['c', 2],
+  ])
+  known()
+  known()
+  expect([doneIn(file), foundIn(file)]).toEqual([[['c', 2]], ['d']])
+  arrivals.settled('d')
+  arrivals.mark()()
+  expect([statSync(file).size, doneIn(file)]).toEqual([0, []])
+})
+
+test('no more is kept of what was settled than a broker can have under way, and it costs no room', () => {
+  const file = newFile()
+  const arrivals = openArrivals(file)
+  for (let n = 0; n < 20_000; n++) {
+    arrivals.note(sent(`n${n}`, n))
+    arrivals.settled(`n${n}`)
+  }
+  expect(statSync(file).size).toBeLessThanOrEqual(1 << 20)
+  expect(doneIn(file)).toEqual(Array.from({ length: 1_000 }, (_, n) => [`n${19_000 + n}`, 19_000 + n]))
+})
+
 test('the file is empty whenever nothing is open', () => {
   const file = newFile()
   const arrivals = openArrivals(file)

@@ -15,10 +15,15 @@ import { linesIn, toLine } from './lines.ts'
 /** A scan that reached the bridge; `at` on the API's clock, `messageId` of the message that brought it. */
 export type Arrival = { id: string; readerId: string; card: string; at: string; messageId?: number }
 
-/** What arrived and is not settled yet: a bridge that was killed learns here what it had in its hands. */
+/**
+ * What arrived and is not settled yet, or was settled just now: a bridge that was killed learns here what it had in its
+ * hands, and what the broker may bring again because the last acknowledgements did not reach it.
+ */
 export type Arrivals = {
   /** What an earlier process had noted and not settled, oldest first. It stays noted until it is settled. */
   found: readonly Arrival[]
+  /** What it had settled, and the broker perhaps does not know yet: sent again, these are no new scans. */
+  done: readonly Required<Arrival>[]
   /**
    * With the operating system when this returns: it survives the death of the process, not of the machine. Never
    * throws: what the disk refuses is counted, and noted in memory only.
@@ -26,6 +31,8 @@ export type Arrivals = {
   note(arrival: Arrival): void
   /** Not to be found again. An id that is not noted changes nothing. Never throws. */
   settled(id: string): void
+  /** Gives what to call when the broker has had everything that was sent to it until now: it brings none of that again. */
+  mark(): () => void
   /** How many times the disk refused. */
   refused(): number
   close(): void
@@ -34,23 +41,41 @@ export type Arrivals = {
 /** Bytes at which the file is written anew with only what is open. */
 const LARGE = 1 << 20
 
+/** So many that were settled are kept, should the broker never say that it knows: more than it has under way at once. */
+const MOST_DONE = 1_000
+
 /** Throws when the file, or the folder for it, can be neither opened nor made. Damaged lines in it are skipped. */
 export const openArrivals = (file: string): Arrivals => {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const unfinished = `${file}.new`
   const noted = new Map<string, Arrival>()
+  const done = new Map<string, Required<Arrival>>()
   let fd = openSync(file, 'a+', 0o600)
   let bytes = fstatSync(fd).size
   let large = LARGE
   let refused = 0
 
+  /** False when there was nothing to settle. A message without an id is not brought again. */
+  const settle = (id: string): boolean => {
+    const arrival = noted.get(id)
+    if (!arrival) return false
+    noted.delete(id)
+    const { messageId } = arrival
+    if (messageId !== undefined) done.set(id, { ...arrival, messageId })
+    const [oldest] = done.keys()
+    if (done.size > MOST_DONE && oldest !== undefined) done.delete(oldest)
+    return true
+  }
+
   const before = Buffer.alloc(bytes)
   for (const { value } of linesIn(before.subarray(0, readSync(fd, before, 0, bytes, 0)))) {
-    // A string is the id of what was settled.
-    if (typeof value === 'string') noted.delete(value)
+    // A string is the id of what was settled; a list has those that the broker will not bring again.
+    if (typeof value === 'string') settle(value)
+    else if (Array.isArray(value)) for (const id of value) done.delete(id)
     else if (value !== undefined) noted.set((value as Arrival).id, value as Arrival)
   }
   const found = [...noted.values()]
+  const doneBefore = [...done.values()]
 
   const orCount = (write: () => void): void => {
     try {
@@ -67,7 +92,7 @@ export const openArrivals = (file: string): Arrivals => {
     return size
   }
 
-  const add = (value: Arrival | string): void =>
+  const add = (value: Arrival | string | string[]): void =>
     orCount(() => {
       bytes += append(fd, toLine(value))
       if (bytes > large) writeAnew()
@@ -79,7 +104,8 @@ export const openArrivals = (file: string): Arrivals => {
     rmSync(unfinished, { force: true })
     const anew = openSync(unfinished, 'ax', 0o600)
     try {
-      const size = append(anew, [...noted.values()].map(toLine).join(''))
+      const settled = [...done.values()].map((arrival) => toLine(arrival) + toLine(arrival.id))
+      const size = append(anew, [...settled, ...[...noted.values()].map(toLine)].join(''))
       renameSync(unfinished, file)
       bytes = size
     } catch (error) {
@@ -98,18 +124,29 @@ export const openArrivals = (file: string): Arrivals => {
     large = LARGE
   }
 
-  if (bytes > 0 && noted.size === 0) orCount(clear)
+  const isEmpty = () => noted.size === 0 && done.size === 0
+  if (bytes > 0 && isEmpty()) orCount(clear)
 
   return {
     found,
+    done: doneBefore,
     note(arrival) {
       noted.set(arrival.id, arrival)
       add(arrival)
     },
     settled(id) {
-      if (!noted.delete(id)) return
-      if (noted.size === 0) orCount(clear)
+      if (!settle(id)) return
+      if (isEmpty()) orCount(clear)
       else add(id)
+    },
+    mark() {
+      const known = [...done.keys()]
+      return () => {
+        const gone = known.filter((id) => done.delete(id))
+        if (gone.length === 0) return
+        if (isEmpty()) orCount(clear)
+        else add(gone)
+      }
     },
     refused: () => refused,
     // A number that is no file's, so that what is noted too late is refused and not written into somebody else's.

@@ -17,15 +17,15 @@ class FakeClient extends EventEmitter {
 
 let client: FakeClient
 let heard: Message[]
-let inHand: InHand
+let acknowledged: InHand
 
 beforeEach(() => {
   client = new FakeClient()
   heard = []
-  inHand = new Map()
+  acknowledged = new Map()
   hearFrom(
     client as unknown as MqttClient,
-    inHand,
+    { inHand: new Map(), acknowledged },
     (message) => heard.push(message),
     () => {},
   )
@@ -96,4 +96,11 @@ test('what was acknowledged long ago is forgotten', () => {
   reconnects()
   expect(sends(1, { dup: true }).known('77')).toBeUndefined()
   expect(sends(2, { dup: true }).known('77')).toBe(SAFE)
+})
+
+test('what an earlier process had acknowledged is the same when it is sent again, and only then', () => {
+  acknowledged.set(5, { what: '77', safe: SAFE })
+  reconnects()
+  expect(sends(5).known('77')).toBeUndefined()
+  expect(sends(5, { dup: true }).known('77')).toBe(SAFE)
 })

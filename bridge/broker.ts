@@ -112,8 +112,12 @@ const MOST_REMEMBERED = 1_000
  * acknowledgement the broker did not get comes again on the next connection of the same session, under the same id: it
  * is then the same. That one was sent does not say that it arrived, so what was acknowledged is remembered for a while.
  */
-export const hearFrom = (client: MqttClient, inHand: InHand, hear: (message: Message) => void, log: Log): void => {
-  const acknowledged: InHand = new Map()
+export const hearFrom = (
+  client: MqttClient,
+  { inHand, acknowledged }: { inHand: InHand; acknowledged: InHand },
+  hear: (message: Message) => void,
+  log: Log,
+): void => {
   const remember = (id: number) => {
     const message = inHand.get(id)
     if (!message) return

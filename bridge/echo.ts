@@ -16,7 +16,8 @@ const SETTLE_MS = 1_000
 export type Echo = {
   /** The connection is there and subscribed; resolves when the first echo is back. */
   open(): Promise<void>
-  heard(payload: string): void
+  /** True when it is the echo that was waited for. */
+  heard(payload: string): boolean
   /** The connection ended: what comes on the next one may be of any age. */
   reset(): void
   /** The most that a message arriving now can have waited, in milliseconds. */
@@ -71,12 +72,13 @@ export const echoThrough = (send: (payload: string) => void, lost: () => void, n
       return echoed
     },
     heard(payload) {
-      if (payload !== underWay?.payload) return
+      if (payload !== underWay?.payload) return false
       const at = now()
       if (between(underWay.sent, at) > SLOW_MS) troubled = at
       back = underWay.sent
       underWay = undefined
       first()
+      return true
     },
     reset() {
       isOpen = false

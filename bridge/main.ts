@@ -48,8 +48,12 @@ const start = async (config: Config) => {
 
   const client = connectToBroker(config.MQTT_URL, config.BRIDGE_ID, config.BRIDGE_GROUP === undefined, log)
   const echoed = echoTopic(config.BRIDGE_ID)
+  let brokerKnows = () => {}
   const echo = echoThrough(
-    (payload) => client.publish(echoed, payload, { qos: 1 }),
+    (payload) => {
+      brokerKnows = arrivals.mark()
+      client.publish(echoed, payload, { qos: 1 })
+    },
     () => {
       log('warn', 'echo_lost', { say: 'The way through the broker hangs: connecting anew.' })
       cutOff(client)
@@ -71,6 +75,10 @@ const start = async (config: Config) => {
   })
 
   const inHand: InHand = new Map()
+  const acknowledged: InHand = new Map()
+  for (const { messageId, readerId, card } of arrivals.done) {
+    acknowledged.set(messageId, { what: whatOf(readerId, card), safe: Promise.resolve() })
+  }
   for (const { messageId, ...scan } of arrivals.found) {
     // Nobody knows what the door got; if the API has decided it, that stands.
     const event = { ...scan, reason: 'unavailable', openMs: 0, answered: false } as const
@@ -80,10 +88,11 @@ const start = async (config: Config) => {
   }
   hearFrom(
     client,
-    inHand,
+    { inHand, acknowledged },
     (message) => {
       if (message.topic !== echoed) return bridge.receive(message)
-      if (!message.retained) echo.heard(message.payload.toString())
+      // What was acknowledged before the echo was sent reached the broker before it.
+      if (!message.retained && echo.heard(message.payload.toString())) brokerKnows()
       message.acknowledge()
     },
     log,
