@@ -36,6 +36,8 @@ const origins = v.pipe(
 const Config = v.object({
   APP_KEY: appKey,
   ACCESS_TOKEN_MINUTES: v.optional(whole(1, 24 * 60), '30'),
+  SESSION_HOURS: v.optional(whole(1, 24 * 90), '24'),
+  SESSION_IDLE_MINUTES: v.optional(whole(1, 7 * 24 * 60), '60'),
   CORS_ORIGINS: v.optional(origins, ''),
 })
 export type Config = v.InferOutput<typeof Config>
@@ -43,6 +45,8 @@ export type Config = v.InferOutput<typeof Config>
 const HINTS: Record<keyof Config, string> = {
   APP_KEY: '32 random bytes in base64; make one with: openssl rand -base64 32',
   ACCESS_TOKEN_MINUTES: 'whole minutes from 1 to 1440',
+  SESSION_HOURS: 'whole hours from 1 to 2160',
+  SESSION_IDLE_MINUTES: 'whole minutes from 1 to 10080',
   CORS_ORIGINS: 'origins separated by commas, such as https://doors.example.org',
 }
 

@@ -68,6 +68,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     asset,
     now: () => new Date(),
     log,
+    address: null,
   }
   const closeDatabase = async () => {
     await Promise.all([doorSql, sql].map((client) => client.end({ timeout: 5 })))

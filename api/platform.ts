@@ -2,8 +2,8 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import type { Sql } from 'postgres'
 import type { Config } from './config.ts'
-import type { ROLES } from './db/schema.ts'
 import * as schema from './db/schema.ts'
+import type { Permission, Role } from './login/permissions.ts'
 
 export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql }
 
@@ -29,9 +29,28 @@ export type Platform = {
   asset(name: string): Promise<Response>
   now(): Date
   log: Log
+  /** Where this request comes from, as far as trusted proxies say; null when nobody knows. */
+  address: string | null
 }
 
-export type SignedIn = { id: string; sessionId: string; email: string; role: (typeof ROLES)[number] }
+/** Who is signed in, as the database had it when this request came. */
+export type Caller = {
+  id: string
+  role: Role
+  permissions: ReadonlySet<Permission>
+  /** The person whom the account is linked to. */
+  personId: string | null
+} & (
+  | {
+      kind: 'account'
+      email: string
+      totp: boolean
+      sessionId: string
+      /** When the password or a code was last given. */
+      provenAt: Date
+    }
+  | { kind: 'key' }
+)
 
-/** `c.env` is the world; `c.var` is what middleware learned about this request. */
-export type AppEnv = { Bindings: Platform; Variables: { account: SignedIn } }
+/** `c.env` is the world; `c.var` is what middleware learned about this request. `asked` is when it came in. */
+export type AppEnv = { Bindings: Platform; Variables: { asked: Date; caller: Caller } }

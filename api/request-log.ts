@@ -5,6 +5,7 @@ import type { AppEnv } from './platform.ts'
 /** One line per request: the route as it is written in the floor plan, never the path with what somebody put there. */
 export const oneLine = createMiddleware<AppEnv>(async (c, next) => {
   const started = performance.now()
+  c.set('asked', c.env.now())
   await next()
   const quiet = c.req.path === '/health' || c.req.path === '/ready' || c.req.path.startsWith('/internal/')
   c.env.log(quiet ? 'debug' : 'info', 'request', {
@@ -12,6 +13,6 @@ export const oneLine = createMiddleware<AppEnv>(async (c, next) => {
     route: routePath(c, -1),
     status: c.res.status,
     ms: Math.round(performance.now() - started),
-    ...(c.var.account && { account: c.var.account.id }),
+    ...(c.var.caller && { [c.var.caller.kind]: c.var.caller.id }),
   })
 })

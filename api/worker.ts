@@ -45,6 +45,7 @@ const withPlatform = async <T>(
       },
       now: () => new Date(),
       log,
+      address: null,
     })
   } finally {
     ctx.waitUntil(sql.end({ timeout: 5 }))

@@ -133,6 +133,36 @@ describe('an event that is handed over', () => {
     expect(await recorded()).toBe(count)
   })
 
+  test.each(['late', 'unavailable'] as const)(
+    'that was to open and did not go out is corrected: %s',
+    async (reason) => {
+      const opened = handedOver(reader, CARD, { reason: 'granted', openMs: 1_500, snapshot: VERSION, ...whose })
+      await bridge.handOver([opened])
+      const { cardId: _, personId: __, snapshot: ___, ...scan } = opened
+      await bridge.handOver([{ ...scan, reason, openMs: 0 }])
+      expect(await eventOf(opened)).toMatchObject({ decision: 'denied', reason })
+      await bridge.handOver([opened])
+      expect(await eventOf(opened)).toMatchObject({ decision: 'denied', reason })
+    },
+  )
+
+  test('that was only supposed is corrected when it becomes known what the door got', async () => {
+    const supposed = handedOver(reader, CARD, { answered: false })
+    await bridge.handOver([supposed])
+    const known = {
+      ...supposed,
+      reason: 'granted' as const,
+      openMs: 1_500,
+      snapshot: VERSION,
+      answered: true,
+      ...whose,
+    }
+    await bridge.handOver([known])
+    expect(await eventOf(supposed)).toMatchObject({ decision: 'granted', source: 'offline', snapshot: VERSION })
+    await bridge.handOver([supposed])
+    expect(await eventOf(supposed)).toMatchObject({ decision: 'granted' })
+  })
+
   test('is recorded once when it is handed over five times at once', async () => {
     const all = Array.from({ length: 20 }, () => handedOver(reader, CARD))
     const before = await recorded()

@@ -12,9 +12,9 @@ import { confirm, unseal } from './keys.ts'
 const { ask, answer } = CALLS.events
 
 /**
- * Write down what a bridge had decided itself. An event that is on record already stays as it is, with one exception:
- * where the API had decided in vain (its answer came too late, or not at all), what the door got is what is recorded.
- * That can happen once to an event, as its source is `offline` from then on.
+ * Write down what a bridge had decided itself. An event that is on record already stays as it is, unless what the door got
+ * is now known and was not: where the API had decided in vain (its answer came too late, or not at all), where the record
+ * was only supposed, and where what was to open the door did not go out. A trigger keeps what the record said before.
  */
 const recordHandedOver = async ({ $client: sql }: Db, bridgeId: string, now: Date, events: HandedOver[]) => {
   // Twice in one statement would be an error: what the door got counts before what is only supposed, and then the last.
@@ -33,15 +33,16 @@ const recordHandedOver = async ({ $client: sql }: Db, bridgeId: string, now: Dat
         snapshot text, answered bool)
     )
     insert into events (id, at, received_at, reader_id, card_number, card_id, person_id, decision, reason, source,
-      bridge_id, open_ms, snapshot)
+      bridge_id, open_ms, snapshot, answered)
     select e.id, e.at, ${now.toISOString()}::timestamptz, e."readerId", e.card, e."cardId", e."personId", e.decision,
-      e.reason, 'offline', ${bridgeId}::uuid, e."openMs", e.snapshot
+      e.reason, 'offline', ${bridgeId}::uuid, e."openMs", e.snapshot, e.answered
     from e order by e.id
     on conflict (id) do update set
       card_id = excluded.card_id, person_id = excluded.person_id, decision = excluded.decision, reason = excluded.reason,
-      source = excluded.source, open_ms = excluded.open_ms, snapshot = excluded.snapshot
-    where events.source = 'online' and events.bridge_id = excluded.bridge_id and events.reader_id = excluded.reader_id
-      and exists (select from e where e.id = excluded.id and e.answered)`
+      source = excluded.source, open_ms = excluded.open_ms, snapshot = excluded.snapshot, answered = excluded.answered
+    where excluded.answered and events.bridge_id = excluded.bridge_id and events.reader_id = excluded.reader_id
+      and (events.source = 'online' or not events.answered
+        or (events.decision = 'granted' and excluded.reason in ('late', 'unavailable')))`
 }
 
 /** Take over what a bridge recorded while it could not ask. */

@@ -26,6 +26,9 @@ import type { Window } from '../contract/window.ts'
 export const DIRECTIONS = ['in', 'out', 'none'] as const
 export const ROLES = ['owner', 'admin', 'operator', 'auditor', 'member'] as const
 export const SOURCES = ['online', 'offline'] as const
+export const MAIL_PURPOSES = ['invitation', 'reset'] as const
+/** Who may be on the audit log as the one who acted: an account, an API key, nobody who is known, or Lintel itself. */
+export const ACTORS = ['account', 'key', 'stranger', 'system'] as const
 
 /** Time-ordered (RFC 9562, version 7): new rows land at the end of every index. */
 const id = () => uuid().primaryKey().$defaultFn(v7)
@@ -177,6 +180,8 @@ export const bridges = pgTable('bridges', {
   id: id(),
   name: text().notNull(),
   generation: integer().notNull().default(1),
+  /** Until when the key of the generation before is good too, so that a bridge can be given its new one in peace. */
+  previousUntil: instant(),
   lastSeenAt: instant(),
 })
 
@@ -194,7 +199,8 @@ export const siteChanges = pgTable('site_changes', {
 /**
  * The record. No foreign keys: it must outlive the rows it speaks of. `at` is when the scan arrived at the bridge,
  * `receivedAt` when the API decided, or was handed what a bridge had decided itself (`source` is offline, `snapshot` the
- * version of the facts it went by). `openMs` is kept because a repeated scan gets the first answer, whole.
+ * version of the facts it went by). `openMs` is kept because a repeated scan gets the first answer, whole. `answered` is
+ * false where nobody knows what the door got. A trigger lets rows be added only, and corrected by the rules of hand-over.ts.
  */
 export const events = pgTable(
   'events',
@@ -212,6 +218,7 @@ export const events = pgTable(
     bridgeId: uuid().notNull(),
     openMs: integer().notNull(),
     snapshot: text(),
+    answered: boolean().notNull().default(true),
   },
   (t) => [
     index('events_at').on(t.at, t.id),
@@ -224,6 +231,7 @@ export const events = pgTable(
   ],
 )
 
+/** `passwordHash` is null while somebody who was invited has not chosen one. `totpSecret` is encrypted (login/secrets.ts). */
 export const accounts = pgTable(
   'accounts',
   {
@@ -233,31 +241,141 @@ export const accounts = pgTable(
     role: text({ enum: ROLES }).notNull(),
     personId: uuid().references(() => people.id),
     disabled: boolean().notNull().default(false),
+    passwordHash: text(),
     totp: boolean().notNull().default(false),
-    passwordHash: text().notNull(),
+    totpSecret: text(),
+    /** The last time step (RFC 6238) that a code was taken of: a code is good once. */
+    totpStep: integer(),
   },
   (t) => [
     oneOf('accounts_role', t.role, ROLES),
     check('accounts_email_lower', sql`${t.email} = lower(${t.email})`),
+    check('accounts_totp', sql`not ${t.totp} or ${t.totpSecret} is not null`),
     index('accounts_person').on(t.personId),
   ],
 )
 
+const accountId = () =>
+  uuid()
+    .notNull()
+    .references(() => accounts.id, { onDelete: 'cascade' })
+
+/** Ten at a time, each good once, only as hashes. */
+export const recoveryCodes = pgTable(
+  'recovery_codes',
+  { id: id(), accountId: accountId(), hash: text().notNull(), usedAt: instant() },
+  (t) => [index('recovery_codes_account').on(t.accountId)],
+)
+
+/** What a mail carries to its reader, once: an invitation, or the means to choose a new password. Only hashes. */
+export const mailTokens = pgTable(
+  'mail_tokens',
+  {
+    hash: text().primaryKey(),
+    accountId: accountId(),
+    purpose: text({ enum: MAIL_PURPOSES }).notNull(),
+    expiresAt: instant().notNull(),
+  },
+  (t) => [index('mail_tokens_account').on(t.accountId), oneOf('mail_tokens_purpose', t.purpose, MAIL_PURPOSES)],
+)
+
 /**
- * One sign-in and the refresh tokens that followed from it. Only hashes are kept. `previousHash` is the token before
- * the current one: using it again means that somebody copied it.
+ * One sign-in. `usedAt` counts for the idle limit, `expiresAt` is the absolute one, `provenAt` is when the password or a
+ * code was last given.
  */
 export const sessions = pgTable(
   'sessions',
   {
     id: id(),
-    accountId: uuid()
-      .notNull()
-      .references(() => accounts.id, { onDelete: 'cascade' }),
-    refreshHash: text().notNull().unique('sessions_refresh'),
-    previousHash: text().unique('sessions_previous'),
-    refreshedAt: instant().notNull(),
+    accountId: accountId(),
+    createdAt: instant().notNull(),
+    usedAt: instant().notNull(),
+    provenAt: instant().notNull(),
     expiresAt: instant().notNull(),
+    address: text(),
+    userAgent: text(),
   },
   (t) => [index('sessions_account').on(t.accountId), index('sessions_expires').on(t.expiresAt)],
+)
+
+/** The refresh tokens of a session, only as hashes. One that was exchanged stays, to be known if somebody uses it again. */
+export const refreshTokens = pgTable(
+  'refresh_tokens',
+  {
+    hash: text().primaryKey(),
+    sessionId: uuid()
+      .notNull()
+      .references(() => sessions.id, { onDelete: 'cascade' }),
+    exchangedAt: instant(),
+  },
+  (t) => [index('refresh_tokens_session').on(t.sessionId)],
+)
+
+/** A program's way in. The key itself is shown once; `prefix` is what people know it by. No scopes means all of the role's. */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: id(),
+    name: text().notNull(),
+    role: text({ enum: ROLES }).notNull(),
+    scopes: jsonb().$type<string[]>(),
+    prefix: text().notNull(),
+    hash: text().notNull().unique('api_keys_hash'),
+    createdAt: instant().notNull(),
+    createdBy: uuid(),
+    expiresAt: instant(),
+    lastUsedAt: instant(),
+  },
+  (t) => [index('api_keys_name').on(t.name, t.id), oneOf('api_keys_role', t.role, ROLES)],
+)
+
+/**
+ * How often somebody has tried something lately, in Postgres so that all nodes know the same. `key` is a hash of what is
+ * limited and whom (an account, an address); nothing in it can be read back.
+ */
+export const attempts = pgTable(
+  'attempts',
+  { key: text().primaryKey(), count: integer().notNull(), since: instant().notNull(), lastAt: instant().notNull() },
+  (t) => [index('attempts_last').on(t.lastAt)],
+)
+
+/**
+ * Who did what. Rows are only ever added: triggers of the migration refuse anything else, and chain each row to the one
+ * before by `hash`, so that an edited, removed, inserted or swapped row is found (audit/verify.ts).
+ */
+export const audit = pgTable(
+  'audit',
+  {
+    /** Without gaps, in the order of the chain. */
+    number: bigint({ mode: 'number' }).primaryKey(),
+    at: instant().notNull(),
+    actorKind: text({ enum: ACTORS }).notNull(),
+    actorId: uuid(),
+    address: text(),
+    action: text().notNull(),
+    targetKind: text(),
+    targetId: uuid(),
+    before: jsonb(),
+    after: jsonb(),
+    previous: text().notNull(),
+    hash: text().notNull(),
+  },
+  (t) => [
+    index('audit_actor').on(t.actorId, t.number),
+    index('audit_target').on(t.targetId, t.number),
+    index('audit_action').on(t.action, t.number),
+    oneOf('audit_actor_kind', t.actorKind, ACTORS),
+  ],
+)
+
+/** What an event said before it was corrected by what the door really got; written by a trigger. */
+export const eventCorrections = pgTable(
+  'event_corrections',
+  {
+    id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    eventId: uuid().notNull(),
+    at: instant().notNull(),
+    before: jsonb().notNull(),
+  },
+  (t) => [index('event_corrections_event').on(t.eventId)],
 )

@@ -1,38 +1,96 @@
-import { and, eq, gt } from 'drizzle-orm'
+import { and, eq, gt, isNull, or } from 'drizzle-orm'
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { HTTPException } from 'hono/http-exception'
-import { accounts, sessions } from '../db/schema.ts'
+import { accounts, apiKeys, sessions } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
-import type { AppEnv, SignedIn } from '../platform.ts'
-import { verify } from './tokens.ts'
+import type { AppEnv, Caller, Platform } from '../platform.ts'
+import { type Permission, permissionsOf } from './permissions.ts'
+import { isLive, noteUse } from './sessions.ts'
+import { hashOf, KEY_PREFIX, verify } from './tokens.ts'
 
 const strangers = (cause?: unknown): never => {
   throw new HTTPException(401, { message: 'Sign in: send a current access token as a Bearer token.', cause })
 }
 
+/** An access token whose session still lives and whose account is not disabled. */
+const byToken = async (platform: Platform, token: string): Promise<Caller | undefined> => {
+  const { accountId, sessionId } = await verify(platform, token).catch(strangers)
+  const [row] = await platform.db
+    .select({
+      session: { id: sessions.id, usedAt: sessions.usedAt, provenAt: sessions.provenAt },
+      account: {
+        id: accounts.id,
+        email: accounts.email,
+        role: accounts.role,
+        personId: accounts.personId,
+        totp: accounts.totp,
+      },
+    })
+    .from(sessions)
+    .innerJoin(accounts, and(eq(accounts.id, sessions.accountId), eq(accounts.disabled, false)))
+    .where(and(eq(sessions.id, sessionId), eq(sessions.accountId, accountId), isLive(platform)))
+  if (!row) return undefined
+  await noteUse(platform, row.session)
+  const { session, account } = row
+  return {
+    kind: 'account',
+    ...account,
+    permissions: permissionsOf(account.role),
+    sessionId: session.id,
+    provenAt: session.provenAt,
+  }
+}
+
+/** Once a minute is often enough to know that a key is in use. */
+const NOTE_USE_MS = 60_000
+
+const byKey = async ({ db, now }: Platform, key: string): Promise<Caller | undefined> => {
+  const at = now()
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.hash, await hashOf(key)), or(isNull(apiKeys.expiresAt), gt(apiKeys.expiresAt, at))))
+  if (!row) return undefined
+  if (at.getTime() - (row.lastUsedAt?.getTime() ?? 0) > NOTE_USE_MS) {
+    await db.update(apiKeys).set({ lastUsedAt: at }).where(eq(apiKeys.id, row.id))
+  }
+  return { kind: 'key', id: row.id, role: row.role, personId: null, permissions: permissionsOf(row.role, row) }
+}
+
 /**
- * Who asks: a valid access token whose session still exists and whose account is not disabled. Asked of the database
- * each time, so that a logout or a changed role counts at once.
+ * Who asks: an account with an access token, or a program with an API key. Asked of the database each time, so that a
+ * logout, a changed role or a revoked key counts at once.
  */
 export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
-  const [, token] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? strangers()
-  const { accountId, sessionId } = await verify(c.env, token ?? '').catch(strangers)
-  const [account] = await c.env.db
-    .select({ id: accounts.id, email: accounts.email, role: accounts.role, disabled: accounts.disabled })
-    .from(sessions)
-    .innerJoin(accounts, eq(accounts.id, sessions.accountId))
-    .where(and(eq(sessions.id, sessionId), eq(sessions.accountId, accountId), gt(sessions.expiresAt, c.env.now())))
-  if (!account || account.disabled) return strangers()
-  const { disabled: _, ...known } = account
-  c.set('account', { ...known, sessionId })
+  const [, token = ''] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? strangers()
+  const caller = await (token.startsWith(KEY_PREFIX) ? byKey(c.env, token) : byToken(c.env, token))
+  c.set('caller', caller ?? strangers())
   await next()
 })
 
-/** Reading is for every account; changing anything is for those who administer. */
-const CHANGES: readonly SignedIn['role'][] = ['owner', 'admin']
+/** Whoever asks about themselves: an account, as a program has no self. */
+export const accountOf = (c: Context<AppEnv>) => {
+  const { caller } = c.var
+  return caller.kind === 'account' ? caller : refuse(403, 'This is for accounts: an API key has none.')
+}
 
-export const changesByAdministrators = createMiddleware<AppEnv>(async (c, next) => {
-  const reads = c.req.method === 'GET' || c.req.method === 'HEAD'
-  if (!reads && !CHANGES.includes(c.var.account.role)) refuse(403, 'Only an owner or an administrator may change this.')
-  await next()
-})
+/** The routes that say whom they let in; a test asks that all of management does. */
+export const guards = new WeakSet<object>()
+
+/** Lets in whoever has this permission, or one of these. */
+export const may = (...permissions: readonly [Permission, ...Permission[]]) => {
+  const guard = createMiddleware<AppEnv>(async (c, next) => {
+    const { caller } = c.var
+    if (!permissions.some((one) => caller.permissions.has(one))) refuse(403, 'This role may not do that.')
+    await next()
+  })
+  guards.add(guard)
+  return guard
+}
+
+const NOBODY = '00000000-0000-0000-0000-000000000000'
+
+/** The only person whose data a member may see; undefined for everybody else, who may see everybody's. */
+export const onlyOf = ({ var: { caller } }: Context<AppEnv>): string | undefined =>
+  caller.permissions.has('own:read') ? (caller.personId ?? NOBODY) : undefined

@@ -1,17 +1,14 @@
-import { and, eq, gt } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { accounts, sessions } from '../db/schema.ts'
 import { doc } from '../docs.ts'
 import { refuse } from '../errors.ts'
-import type { AppEnv, Platform } from '../platform.ts'
+import type { AppEnv } from '../platform.ts'
 import { body, email } from '../validate.ts'
-import { signedIn } from './guard.ts'
+import { accountOf, signedIn } from './guard.ts'
 import { NOBODY, Typed } from './passwords.ts'
-import { hashOf, issue, newRefreshToken } from './tokens.ts'
-
-/** A sign-in ends after this, however often it is refreshed. */
-const SESSION_DAYS = 30
+import { exchange, startSession } from './sessions.ts'
 
 const Tokens = v.object({
   access_token: v.string(),
@@ -19,15 +16,6 @@ const Tokens = v.object({
   expires_in: v.number(),
   refresh_token: v.string(),
 })
-
-const tokens = async (
-  platform: Platform,
-  session: { id: string; accountId: string },
-  refreshToken: string,
-): Promise<v.InferOutput<typeof Tokens>> => {
-  const { token, seconds } = await issue(platform, { accountId: session.accountId, sessionId: session.id })
-  return { access_token: token, token_type: 'Bearer', expires_in: seconds, refresh_token: refreshToken }
-}
 
 const Credentials = v.strictObject({
   email,
@@ -44,23 +32,15 @@ export const login = new Hono<AppEnv>()
     body(Credentials),
     async (c) => {
       const { email, password } = c.req.valid('json')
-      const { db, now } = c.env
+      const { db } = c.env
       const [account] = await db.select().from(accounts).where(eq(accounts.email, email))
       const matches = await c.env.password.verify(password, account?.passwordHash ?? NOBODY)
-      if (!account || !matches || account.disabled) return refuse(401, 'The e-mail or the password is wrong.')
+      if (!account?.passwordHash || !matches || account.disabled)
+        return refuse(401, 'The e-mail or the password is wrong.')
 
-      const refreshToken = newRefreshToken()
-      const [session] = await db
-        .insert(sessions)
-        .values({
-          accountId: account.id,
-          refreshHash: await hashOf(refreshToken),
-          refreshedAt: now(),
-          expiresAt: new Date(now().getTime() + SESSION_DAYS * 86_400_000),
-        })
-        .returning()
-      if (!session) throw new Error('the session was not written')
-      return c.json(await tokens(c.env, session, refreshToken))
+      const from = { address: c.env.address, userAgent: c.req.header('user-agent')?.slice(0, 300) ?? null }
+      const { tokens } = await db.transaction((tx) => startSession(c.env, tx, account.id, from))
+      return c.json(tokens)
     },
   )
   .post(
@@ -72,22 +52,11 @@ export const login = new Hono<AppEnv>()
     }),
     body(Refresh),
     async (c) => {
-      const { db, now } = c.env
-      const used = await hashOf(c.req.valid('json').refresh_token)
-      const refreshToken = newRefreshToken()
-      const [session] = await db
-        .update(sessions)
-        .set({ refreshHash: await hashOf(refreshToken), previousHash: used, refreshedAt: now() })
-        .where(and(eq(sessions.refreshHash, used), gt(sessions.expiresAt, now())))
-        .returning()
-      // A token that was already exchanged: somebody has a copy, and nobody can tell who. Both sign in again.
-      if (!session) await db.delete(sessions).where(eq(sessions.previousHash, used))
-      const [account] = session ? await db.select().from(accounts).where(eq(accounts.id, session.accountId)) : []
-      if (!session || !account || account.disabled) return refuse(401, 'This refresh token is not good. Sign in again.')
-      return c.json(await tokens(c.env, session, refreshToken))
+      const tokens = await exchange(c.env, c.req.valid('json').refresh_token, c.var.asked)
+      return c.json(tokens ?? refuse(401, 'This refresh token is not good. Sign in again.'))
     },
   )
   .post('/logout', doc('login', 'End this session', { status: 204, refusals: [401] }), signedIn, async (c) => {
-    await c.env.db.delete(sessions).where(eq(sessions.id, c.var.account.sessionId))
+    await c.env.db.delete(sessions).where(eq(sessions.id, accountOf(c).sessionId))
     return c.body(null, 204)
   })

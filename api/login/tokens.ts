@@ -38,8 +38,11 @@ export const verify = async (platform: Platform, token: string): Promise<Claims>
   return { accountId: String(payload.sub), sessionId: String(payload['sid']) }
 }
 
-/** A refresh token: 256 random bits, kept by us only as a hash. */
-export const newRefreshToken = () => base64url.encode(crypto.getRandomValues(new Uint8Array(32)))
+/** What an API key begins with, so that scanners for lost secrets know one. */
+export const KEY_PREFIX = 'lintel_'
+
+/** 256 random bits for somebody else to keep: a refresh token, an API key. We keep only its hash. */
+export const newSecret = () => base64url.encode(crypto.getRandomValues(new Uint8Array(32)))
 
 export const hashOf = async (token: string): Promise<string> =>
   base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token))))

@@ -164,9 +164,15 @@ describe('owners', () => {
     expect((await owner.get('/me')).body).toMatchObject({ role: 'owner', disabled: false, name: null })
   })
 
-  test('leave everything else to administrators', async () => {
-    const { status, body } = await admin.post('/accounts', newAccount({ role: 'admin' }))
+  test('alone make administrators, who make and change everybody below themselves', async () => {
+    const { body: other } = await owner.post('/accounts', newAccount({ role: 'admin' }))
+    expectProblem(await admin.post('/accounts', newAccount({ role: 'admin' })), 403)
+    expectProblem(await admin.patch(`/accounts/${other.id}`, { disabled: true }), 403)
+    expectProblem(await admin.delete(`/accounts/${other.id}`), 403)
+
+    const { status, body } = await admin.post('/accounts', newAccount({ role: 'operator' }))
     expect(status).toBe(201)
+    expectProblem(await admin.patch(`/accounts/${body.id}`, { role: 'admin' }), 403)
     expect((await admin.patch(`/accounts/${body.id}`, { role: 'auditor' })).status).toBe(200)
     expect((await admin.delete(`/accounts/${body.id}`)).status).toBe(204)
   })

@@ -4,8 +4,10 @@ import * as v from 'valibot'
 import { ROLES, sessions, accounts as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found, refuse } from '../errors.ts'
+import { accountOf, may } from '../login/guard.ts'
 import { Chosen } from '../login/passwords.ts'
-import type { AppEnv, Db, SignedIn } from '../platform.ts'
+import { mayGrant, type Role } from '../login/permissions.ts'
+import type { AppEnv, Caller, Db } from '../platform.ts'
 import { body, change, email, Id, line, param, query } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 
@@ -39,8 +41,10 @@ export const columns = {
   totp: table.totp,
 }
 
-const byOwnersOnly = (asking: SignedIn, ...roles: (SignedIn['role'] | undefined)[]) => {
-  if (asking.role !== 'owner' && roles.includes('owner')) refuse(403, 'Only an owner may make or change an owner.')
+/** Nobody makes, changes or ends an account of a role that they may not give. */
+const requireGrant = ({ role }: Caller, ...roles: (Role | undefined)[]) => {
+  const beyond = roles.find((other) => other !== undefined && !mayGrant(role, other))
+  if (beyond !== undefined) refuse(403, `Your role may not make or change an account of the role “${beyond}”.`)
 }
 
 type Tx = Pick<Db, 'select'>
@@ -68,6 +72,7 @@ const refuseLastOwner = (): never => refuse(409, 'This is the last owner who can
 export const accounts = new Hono<AppEnv>()
   .get(
     '/',
+    may('accounts:read'),
     doc('accounts', 'List accounts by e-mail', { schema: pageOf(Account), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
@@ -84,11 +89,12 @@ export const accounts = new Hono<AppEnv>()
   )
   .post(
     '/',
+    may('accounts:write'),
     doc('accounts', 'Add an account', { status: 201, schema: Account }),
     body(v.strictObject(fields)),
     async (c) => {
       const { password, ...values } = c.req.valid('json')
-      byOwnersOnly(c.var.account, values.role)
+      requireGrant(c.var.caller, values.role)
       const [row] = await c.env.db
         .insert(table)
         .values({ ...values, passwordHash: await c.env.password.hash(password) })
@@ -96,13 +102,14 @@ export const accounts = new Hono<AppEnv>()
       return c.json(found(row, 'account'), 201)
     },
   )
-  .get('/:id', doc('accounts', 'One account', { schema: Account }), param('id'), async (c) => {
+  .get('/:id', may('accounts:read'), doc('accounts', 'One account', { schema: Account }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
     const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
     return c.json(found(row, 'account'))
   })
   .patch(
     '/:id',
+    may('accounts:write'),
     doc('accounts', 'Change an account', { schema: Account }),
     param('id'),
     body(change(fields)),
@@ -112,12 +119,12 @@ export const accounts = new Hono<AppEnv>()
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
       const row = await c.env.db.transaction(async (tx) => {
         const { role, isLastOwner } = await lockAccount(tx, id)
-        byOwnersOnly(c.var.account, role, values.role)
+        requireGrant(c.var.caller, role, values.role)
         const leaves = values.disabled === true || (values.role !== undefined && values.role !== 'owner')
         if (isLastOwner && leaves) refuseLastOwner()
         // A new password signs everybody out who signed in with the old one, except whoever is changing it.
         if (password !== undefined || values.disabled === true) {
-          await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, c.var.account.sessionId)))
+          await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, accountOf(c).sessionId)))
         }
         const [after] = await tx
           .update(table)
@@ -129,13 +136,19 @@ export const accounts = new Hono<AppEnv>()
       return c.json(found(row, 'account'))
     },
   )
-  .delete('/:id', doc('accounts', 'Delete an account', { status: 204 }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    await c.env.db.transaction(async (tx) => {
-      const { role, isLastOwner } = await lockAccount(tx, id)
-      byOwnersOnly(c.var.account, role)
-      if (isLastOwner) refuseLastOwner()
-      await tx.delete(table).where(eq(table.id, id))
-    })
-    return c.body(null, 204)
-  })
+  .delete(
+    '/:id',
+    may('accounts:write'),
+    doc('accounts', 'Delete an account', { status: 204 }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      await c.env.db.transaction(async (tx) => {
+        const { role, isLastOwner } = await lockAccount(tx, id)
+        requireGrant(c.var.caller, role)
+        if (isLastOwner) refuseLastOwner()
+        await tx.delete(table).where(eq(table.id, id))
+      })
+      return c.body(null, 204)
+    },
+  )

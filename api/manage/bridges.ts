@@ -6,6 +6,7 @@ import { bridgeKey } from '../access/keys.ts'
 import { bridges as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
+import { may } from '../login/guard.ts'
 import type { AppEnv, Platform } from '../platform.ts'
 import { body, change, Id, line, param, query, time } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
@@ -18,13 +19,14 @@ const columns = { id: table.id, name: table.name, lastSeenAt: table.lastSeenAt }
 
 /** The only two answers that carry a key: it is derived, never stored, so it cannot be shown again. */
 const withKey = async ({ config }: Platform, row: typeof table.$inferSelect) => {
-  const { generation, ...bridge } = row
+  const { generation, previousUntil: _, ...bridge } = row
   return { ...bridge, key: base64url.encode(await bridgeKey(config.APP_KEY, bridge.id, generation)) }
 }
 
 export const bridges = new Hono<AppEnv>()
   .get(
     '/',
+    may('bridges:read'),
     doc('bridges', 'List bridges by name', { schema: pageOf(Bridge), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
@@ -40,6 +42,7 @@ export const bridges = new Hono<AppEnv>()
   )
   .post(
     '/',
+    may('bridges:write'),
     doc('bridges', 'Register a bridge; its key is in this answer and never again', {
       status: 201,
       schema: BridgeWithKey,
@@ -50,13 +53,14 @@ export const bridges = new Hono<AppEnv>()
       return c.json(await withKey(c.env, found(row, 'bridge')), 201)
     },
   )
-  .get('/:id', doc('bridges', 'One bridge', { schema: Bridge }), param('id'), async (c) => {
+  .get('/:id', may('bridges:read'), doc('bridges', 'One bridge', { schema: Bridge }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
     const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
     return c.json(found(row, 'bridge'))
   })
   .patch(
     '/:id',
+    may('bridges:write'),
     doc('bridges', 'Rename a bridge', { schema: Bridge }),
     param('id'),
     body(change(fields)),
@@ -68,6 +72,7 @@ export const bridges = new Hono<AppEnv>()
   )
   .post(
     '/:id/rotate',
+    may('bridges:write'),
     doc('bridges', 'Give a bridge a new key; the old one stops working at once', { schema: BridgeWithKey }),
     param('id'),
     async (c) => {
@@ -82,6 +87,7 @@ export const bridges = new Hono<AppEnv>()
   )
   .delete(
     '/:id',
+    may('bridges:write'),
     doc('bridges', 'Delete a bridge; its key stops working at once', { status: 204 }),
     param('id'),
     async (c) => {

@@ -6,6 +6,7 @@ import { STATUSES } from '../contract/decide.ts'
 import { cardKeys, people, cards as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found, invalid } from '../errors.ts'
+import { may, onlyOf } from '../login/guard.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { body, change, Id, instant, line, param, query, time } from '../validate.ts'
 import { after, anywhere, is, Paging, Search, toPage } from './page.ts'
@@ -55,6 +56,7 @@ const matches = (q: string) =>
 export const cards = new Hono<AppEnv>()
   .get(
     '/',
+    may('cards:read', 'own:read'),
     doc('cards', 'List cards by number; `q` searches numbers, labels and holders', {
       schema: pageOf(Card),
       refusals: [401, 422],
@@ -68,6 +70,7 @@ export const cards = new Hono<AppEnv>()
         .where(
           and(
             q === undefined ? undefined : matches(q),
+            is(table.personId, onlyOf(c)),
             is(table.personId, personId),
             is(table.status, status),
             after(cursor, [table.number, table.id]),
@@ -80,6 +83,7 @@ export const cards = new Hono<AppEnv>()
   )
   .post(
     '/',
+    may('cards:write'),
     doc('cards', 'Give a person a card', { status: 201, schema: Card }),
     body(v.strictObject(fields)),
     async (c) => {
@@ -93,29 +97,40 @@ export const cards = new Hono<AppEnv>()
       return c.json(found(card, 'card'), 201)
     },
   )
-  .get('/:id', doc('cards', 'One card', { schema: Card }), param('id'), async (c) => {
+  .get('/:id', may('cards:read', 'own:read'), doc('cards', 'One card', { schema: Card }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
-    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
+    const [row] = await c.env.db
+      .select()
+      .from(table)
+      .where(and(eq(table.id, id), is(table.personId, onlyOf(c))))
     return c.json(found(row, 'card'))
   })
-  .patch('/:id', doc('cards', 'Change a card', { schema: Card }), param('id'), body(change(fields)), async (c) => {
-    const { id } = c.req.valid('param')
-    const input = c.req.valid('json')
-    const card = await c.env.db.transaction(async (tx) => {
-      const [before] = await tx.select().from(table).where(eq(table.id, id)).for('update')
-      const was = found(before, 'card')
-      const { form = was.form, number = was.number } = input
-      const values = { ...input, form, number: canonicalNumber({ form, number }) }
-      const [row] = await tx.update(table).set(values).where(eq(table.id, id)).returning()
-      if (form === was.form && values.number === was.number) return row
-      await tx.delete(cardKeys).where(eq(cardKeys.cardId, id))
-      await writeKeys(tx, found(row, 'card'))
-      return row
-    })
-    return c.json(found(card, 'card'))
-  })
+  .patch(
+    '/:id',
+    may('cards:write'),
+    doc('cards', 'Change a card', { schema: Card }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const input = c.req.valid('json')
+      const card = await c.env.db.transaction(async (tx) => {
+        const [before] = await tx.select().from(table).where(eq(table.id, id)).for('update')
+        const was = found(before, 'card')
+        const { form = was.form, number = was.number } = input
+        const values = { ...input, form, number: canonicalNumber({ form, number }) }
+        const [row] = await tx.update(table).set(values).where(eq(table.id, id)).returning()
+        if (form === was.form && values.number === was.number) return row
+        await tx.delete(cardKeys).where(eq(cardKeys.cardId, id))
+        await writeKeys(tx, found(row, 'card'))
+        return row
+      })
+      return c.json(found(card, 'card'))
+    },
+  )
   .delete(
     '/:id',
+    may('cards:write'),
     doc('cards', 'Delete a card; the record keeps its scans', { status: 204 }),
     param('id'),
     async (c) => {

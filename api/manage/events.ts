@@ -5,6 +5,7 @@ import { Decision, Reason } from '../contract/scan.ts'
 import { SOURCES, events as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
+import { may, onlyOf } from '../login/guard.ts'
 import type { AppEnv } from '../platform.ts'
 import { Id, instant, param, query, time } from '../validate.ts'
 import { after, is, Paging, toPage } from './page.ts'
@@ -51,6 +52,7 @@ const filters = {
 export const events = new Hono<AppEnv>()
   .get(
     '/',
+    may('events:read', 'own:read'),
     doc('events', 'The record, newest first; `from` inclusive, `to` exclusive', {
       schema: pageOf(Event),
       refusals: [401, 422],
@@ -66,6 +68,7 @@ export const events = new Hono<AppEnv>()
             from && gte(table.at, from),
             to && lt(table.at, to),
             is(table.readerId, readerId),
+            is(table.personId, onlyOf(c)),
             is(table.personId, personId),
             is(table.reason, reason),
             is(table.decision, decision),
@@ -77,8 +80,17 @@ export const events = new Hono<AppEnv>()
       return c.json(toPage(rows, limit, (row) => [row.at.toISOString(), row.id]))
     },
   )
-  .get('/:id', doc('events', 'One event', { schema: Event }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
-    return c.json(found(row, 'event'))
-  })
+  .get(
+    '/:id',
+    may('events:read', 'own:read'),
+    doc('events', 'One event', { schema: Event }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db
+        .select(columns)
+        .from(table)
+        .where(and(eq(table.id, id), is(table.personId, onlyOf(c))))
+      return c.json(found(row, 'event'))
+    },
+  )

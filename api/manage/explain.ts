@@ -6,6 +6,7 @@ import { explain as explainDecision, STATUSES } from '../contract/decide.ts'
 import { CardText, Decision, decisionOf, Reason } from '../contract/scan.ts'
 import { cards, people, readers } from '../db/schema.ts'
 import { doc } from '../docs.ts'
+import { may } from '../login/guard.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { Id, instant, query, time } from '../validate.ts'
 
@@ -42,6 +43,7 @@ const holderOf = async (db: Db, cardId: string | undefined) => {
 /** What the decision would be, and why: the trace of the very function that decides. Records nothing. */
 export const explain = new Hono<AppEnv>().get(
   '/',
+  may('explain:read'),
   doc('explain', 'What the decision would be at an instant, and why; `card` is what the reader would publish', {
     schema: Explanation,
     refusals: [401, 422],

@@ -4,6 +4,7 @@ import * as v from 'valibot'
 import { groupPeople, people, groups as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
+import { may } from '../login/guard.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { body, change, Id, line, param, query } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
@@ -20,6 +21,7 @@ const groupById = async (db: Db, id: string) => {
 export const groups = new Hono<AppEnv>()
   .get(
     '/',
+    may('groups:read'),
     doc('groups', 'List groups by name, all or those of one person', { schema: pageOf(Group), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search, personId: v.optional(Id) })),
     async (c) => {
@@ -42,26 +44,46 @@ export const groups = new Hono<AppEnv>()
       return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
     },
   )
-  .post('/', doc('groups', 'Add a group', { status: 201, schema: Group }), body(v.strictObject(fields)), async (c) => {
-    const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
-    return c.json(found(row, 'group'), 201)
-  })
-  .get('/:id', doc('groups', 'One group', { schema: Group }), param('id'), async (c) =>
+  .post(
+    '/',
+    may('groups:write'),
+    doc('groups', 'Add a group', { status: 201, schema: Group }),
+    body(v.strictObject(fields)),
+    async (c) => {
+      const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
+      return c.json(found(row, 'group'), 201)
+    },
+  )
+  .get('/:id', may('groups:read'), doc('groups', 'One group', { schema: Group }), param('id'), async (c) =>
     c.json(await groupById(c.env.db, c.req.valid('param').id)),
   )
-  .patch('/:id', doc('groups', 'Rename a group', { schema: Group }), param('id'), body(change(fields)), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
-    return c.json(found(row, 'group'))
-  })
-  .delete('/:id', doc('groups', 'Delete a group that no rule names', { status: 204 }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-    found(row, 'group')
-    return c.body(null, 204)
-  })
+  .patch(
+    '/:id',
+    may('groups:write'),
+    doc('groups', 'Rename a group', { schema: Group }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
+      return c.json(found(row, 'group'))
+    },
+  )
+  .delete(
+    '/:id',
+    may('groups:write'),
+    doc('groups', 'Delete a group that no rule names', { status: 204 }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+      found(row, 'group')
+      return c.body(null, 204)
+    },
+  )
   .get(
     '/:id/people',
+    may('groups:read'),
     doc('groups', 'The people of a group, by name', { schema: pageOf(Person) }),
     param('id'),
     query(v.strictObject(Paging)),
@@ -80,6 +102,7 @@ export const groups = new Hono<AppEnv>()
   )
   .put(
     '/:id/people/:personId',
+    may('groups:write'),
     doc('groups', 'Put a person into a group; doing it twice changes nothing', { status: 204 }),
     param('id', 'personId'),
     async (c) => {
@@ -93,6 +116,7 @@ export const groups = new Hono<AppEnv>()
   )
   .delete(
     '/:id/people/:personId',
+    may('groups:write'),
     doc('groups', 'Take a person out of a group', { status: 204 }),
     param('id', 'personId'),
     async (c) => {

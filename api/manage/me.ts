@@ -4,7 +4,8 @@ import * as v from 'valibot'
 import { sessions, accounts as table } from '../db/schema.ts'
 import { doc } from '../docs.ts'
 import { found, invalid } from '../errors.ts'
-import { Chosen, Typed } from '../login/passwords.ts'
+import { accountOf } from '../login/guard.ts'
+import { Chosen, NOBODY, Typed } from '../login/passwords.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, line } from '../validate.ts'
 import { Account, columns } from './accounts.ts'
@@ -23,7 +24,10 @@ const MyChange = v.pipe(
 /** The account that is signed in. */
 export const me = new Hono<AppEnv>()
   .get('/', doc('me', 'My account', { schema: Account, refusals: [401] }), async (c) => {
-    const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, c.var.account.id))
+    const [row] = await c.env.db
+      .select(columns)
+      .from(table)
+      .where(eq(table.id, accountOf(c).id))
     return c.json(found(row, 'account'))
   })
   .patch(
@@ -36,10 +40,10 @@ export const me = new Hono<AppEnv>()
     async (c) => {
       const { name, password, currentPassword } = c.req.valid('json')
       const { db } = c.env
-      const { id, sessionId } = c.var.account
+      const { id, sessionId } = accountOf(c)
       const [before] = await db.select().from(table).where(eq(table.id, id))
       const { passwordHash } = found(before, 'account')
-      if (currentPassword !== undefined && !(await c.env.password.verify(currentPassword, passwordHash))) {
+      if (currentPassword !== undefined && !(await c.env.password.verify(currentPassword, passwordHash ?? NOBODY))) {
         invalid('currentPassword', 'is not the current password')
       }
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }

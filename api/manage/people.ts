@@ -5,9 +5,10 @@ import { canonicalDecimal, canonicalHex } from '../contract/card-views.ts'
 import { cards, people as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
+import { may, onlyOf } from '../login/guard.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, email, Id, instant, line, param, query, time } from '../validate.ts'
-import { after, anywhere, Paging, Search, toPage } from './page.ts'
+import { after, anywhere, is, Paging, Search, toPage } from './page.ts'
 
 const fields = {
   name: line(),
@@ -45,6 +46,7 @@ const matches = (q: string) =>
 export const people = new Hono<AppEnv>()
   .get(
     '/',
+    may('people:read', 'own:read'),
     doc('people', 'List people by name; `q` searches names, e-mails, employee and card numbers', {
       schema: pageOf(Person),
       refusals: [401, 422],
@@ -55,7 +57,9 @@ export const people = new Hono<AppEnv>()
       const rows = await c.env.db
         .select()
         .from(table)
-        .where(and(q === undefined ? undefined : matches(q), after(cursor, [table.name, table.id])))
+        .where(
+          and(is(table.id, onlyOf(c)), q === undefined ? undefined : matches(q), after(cursor, [table.name, table.id])),
+        )
         .orderBy(asc(table.name), asc(table.id))
         .limit(limit + 1)
       return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
@@ -63,6 +67,7 @@ export const people = new Hono<AppEnv>()
   )
   .post(
     '/',
+    may('people:write'),
     doc('people', 'Add a person', { status: 201, schema: Person }),
     body(v.strictObject(fields)),
     async (c) => {
@@ -70,19 +75,41 @@ export const people = new Hono<AppEnv>()
       return c.json(found(row, 'person'), 201)
     },
   )
-  .get('/:id', doc('people', 'One person', { schema: Person }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
-    return c.json(found(row, 'person'))
-  })
-  .patch('/:id', doc('people', 'Change a person', { schema: Person }), param('id'), body(change(fields)), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
-    return c.json(found(row, 'person'))
-  })
-  .delete('/:id', doc('people', 'Delete a person who has no cards', { status: 204 }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-    found(row, 'person')
-    return c.body(null, 204)
-  })
+  .get(
+    '/:id',
+    may('people:read', 'own:read'),
+    doc('people', 'One person', { schema: Person }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db
+        .select()
+        .from(table)
+        .where(and(eq(table.id, id), is(table.id, onlyOf(c))))
+      return c.json(found(row, 'person'))
+    },
+  )
+  .patch(
+    '/:id',
+    may('people:write'),
+    doc('people', 'Change a person', { schema: Person }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
+      return c.json(found(row, 'person'))
+    },
+  )
+  .delete(
+    '/:id',
+    may('people:write'),
+    doc('people', 'Delete a person who has no cards', { status: 204 }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+      found(row, 'person')
+      return c.body(null, 204)
+    },
+  )

@@ -8,6 +8,7 @@ import { isTimezone } from '../contract/window.ts'
 import { DIRECTIONS, readers as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found, invalid, refuse } from '../errors.ts'
+import { may } from '../login/guard.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { body, change, Id, line, param, query } from '../validate.ts'
 import { after, anywhere, is, Paging, Search, toPage } from './page.ts'
@@ -86,6 +87,7 @@ const refuseEcho = async (db: Pick<Db, 'select'>, { id, topic, replyTopic }: Top
 export const readers = new Hono<AppEnv>()
   .get(
     '/',
+    may('readers:read'),
     doc('readers', 'List readers by name', { schema: pageOf(Reader), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
@@ -100,19 +102,26 @@ export const readers = new Hono<AppEnv>()
       return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
     },
   )
-  .post('/', doc('readers', 'Add a reader', { status: 201, schema: Reader }), body(NewReader), async (c) => {
-    const input = c.req.valid('json')
-    await refuseEcho(c.env.db, input)
-    const [row] = await c.env.db.insert(table).values(input).returning()
-    return c.json(found(row, 'reader'), 201)
-  })
-  .get('/:id', doc('readers', 'One reader', { schema: Reader }), param('id'), async (c) => {
+  .post(
+    '/',
+    may('readers:write'),
+    doc('readers', 'Add a reader', { status: 201, schema: Reader }),
+    body(NewReader),
+    async (c) => {
+      const input = c.req.valid('json')
+      await refuseEcho(c.env.db, input)
+      const [row] = await c.env.db.insert(table).values(input).returning()
+      return c.json(found(row, 'reader'), 201)
+    },
+  )
+  .get('/:id', may('readers:read'), doc('readers', 'One reader', { schema: Reader }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
     const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
     return c.json(found(row, 'reader'))
   })
   .patch(
     '/:id',
+    may('readers:write'),
     doc('readers', 'Change a reader', { schema: Reader }),
     param('id'),
     body(change(fields)),
@@ -124,9 +133,15 @@ export const readers = new Hono<AppEnv>()
       return c.json(found(row, 'reader'))
     },
   )
-  .delete('/:id', doc('readers', 'Delete a reader that no rule names', { status: 204 }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-    found(row, 'reader')
-    return c.body(null, 204)
-  })
+  .delete(
+    '/:id',
+    may('readers:write'),
+    doc('readers', 'Delete a reader that no rule names', { status: 204 }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+      found(row, 'reader')
+      return c.body(null, 204)
+    },
+  )

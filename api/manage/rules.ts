@@ -4,6 +4,7 @@ import * as v from 'valibot'
 import { ruleReaders, rules as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
+import { may } from '../login/guard.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { body, change, Id, param, query } from '../validate.ts'
 import { after, is, Paging, toPage } from './page.ts'
@@ -51,6 +52,7 @@ const ruleById = async (db: Tx, id: string) => {
 export const rules = new Hono<AppEnv>()
   .get(
     '/',
+    may('rules:read'),
     doc('rules', 'List rules, oldest first', { schema: pageOf(Rule), refusals: [401, 422] }),
     query(
       v.strictObject({
@@ -89,6 +91,7 @@ export const rules = new Hono<AppEnv>()
   )
   .post(
     '/',
+    may('rules:write'),
     doc('rules', 'Let a group pass readers, always or during a schedule', { status: 201, schema: Rule }),
     body(v.strictObject(fields)),
     async (c) => {
@@ -102,22 +105,29 @@ export const rules = new Hono<AppEnv>()
       return c.json(rule, 201)
     },
   )
-  .get('/:id', doc('rules', 'One rule', { schema: Rule }), param('id'), async (c) =>
+  .get('/:id', may('rules:read'), doc('rules', 'One rule', { schema: Rule }), param('id'), async (c) =>
     c.json(await ruleById(c.env.db, c.req.valid('param').id)),
   )
-  .patch('/:id', doc('rules', 'Change a rule', { schema: Rule }), param('id'), body(change(fields)), async (c) => {
-    const { id } = c.req.valid('param')
-    const { readerIds, ...values } = c.req.valid('json')
-    const rule = await c.env.db.transaction(async (tx) => {
-      const [before] = await tx.select().from(table).where(eq(table.id, id)).for('update')
-      found(before, 'rule')
-      if (Object.keys(values).length > 0) await tx.update(table).set(values).where(eq(table.id, id))
-      if (readerIds) await setReaders(tx, id, readerIds)
-      return ruleById(tx, id)
-    })
-    return c.json(rule)
-  })
-  .delete('/:id', doc('rules', 'Delete a rule', { status: 204 }), param('id'), async (c) => {
+  .patch(
+    '/:id',
+    may('rules:write'),
+    doc('rules', 'Change a rule', { schema: Rule }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const { readerIds, ...values } = c.req.valid('json')
+      const rule = await c.env.db.transaction(async (tx) => {
+        const [before] = await tx.select().from(table).where(eq(table.id, id)).for('update')
+        found(before, 'rule')
+        if (Object.keys(values).length > 0) await tx.update(table).set(values).where(eq(table.id, id))
+        if (readerIds) await setReaders(tx, id, readerIds)
+        return ruleById(tx, id)
+      })
+      return c.json(rule)
+    },
+  )
+  .delete('/:id', may('rules:write'), doc('rules', 'Delete a rule', { status: 204 }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
     const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
     found(row, 'rule')

@@ -5,6 +5,7 @@ import { Window } from '../contract/window.ts'
 import { schedules as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
+import { may } from '../login/guard.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, Id, line, param, query } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
@@ -15,6 +16,7 @@ const Schedule = v.object({ id: Id, name: v.string(), windows: v.array(Window) }
 export const schedules = new Hono<AppEnv>()
   .get(
     '/',
+    may('schedules:read'),
     doc('schedules', 'List schedules by name', { schema: pageOf(Schedule), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
@@ -30,6 +32,7 @@ export const schedules = new Hono<AppEnv>()
   )
   .post(
     '/',
+    may('schedules:write'),
     doc('schedules', 'Add a schedule; without windows it is never open', { status: 201, schema: Schedule }),
     body(v.strictObject(fields)),
     async (c) => {
@@ -37,13 +40,20 @@ export const schedules = new Hono<AppEnv>()
       return c.json(found(row, 'schedule'), 201)
     },
   )
-  .get('/:id', doc('schedules', 'One schedule', { schema: Schedule }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
-    return c.json(found(row, 'schedule'))
-  })
+  .get(
+    '/:id',
+    may('schedules:read'),
+    doc('schedules', 'One schedule', { schema: Schedule }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
+      return c.json(found(row, 'schedule'))
+    },
+  )
   .patch(
     '/:id',
+    may('schedules:write'),
     doc('schedules', 'Change a schedule', { schema: Schedule }),
     param('id'),
     body(change(fields)),
@@ -53,9 +63,15 @@ export const schedules = new Hono<AppEnv>()
       return c.json(found(row, 'schedule'))
     },
   )
-  .delete('/:id', doc('schedules', 'Delete a schedule that no rule names', { status: 204 }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-    found(row, 'schedule')
-    return c.body(null, 204)
-  })
+  .delete(
+    '/:id',
+    may('schedules:write'),
+    doc('schedules', 'Delete a schedule that no rule names', { status: 204 }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
+      found(row, 'schedule')
+      return c.body(null, 204)
+    },
+  )

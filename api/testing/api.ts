@@ -6,8 +6,9 @@ import { readConfig } from '../config.ts'
 import { connect } from '../db/connect.ts'
 import { accounts } from '../db/schema.ts'
 import { bcrypt } from '../login/bcrypt.ts'
+import type { Role } from '../login/permissions.ts'
 import { asset } from '../node.ts'
-import { type Db, database, type Platform, type SignedIn } from '../platform.ts'
+import { type Db, database, type Platform } from '../platform.ts'
 import { freshDatabase } from './database.ts'
 
 /** Of every account that the tests sign in with, and its hash at cost 12, so that making an account costs nothing. */
@@ -43,7 +44,7 @@ export type TestApi = {
   /** As a browser or curl would, path and all. */
   fetch: Fetch
   /** A client of /api/v1 that is signed in as an account of this role. */
-  as(role: SignedIn['role']): Promise<Client & { email: string }>
+  as(role: Role): Promise<Client & { email: string }>
   stranger: Client
   db: Db
 }
@@ -79,6 +80,7 @@ const onNode = (db: Db): { fetch: Fetch; close(): Promise<void> } => {
     asset,
     now: () => new Date(),
     log: () => {},
+    address: null,
   }
   return { fetch: async (path, init) => app.request(path, init, platform), close: async () => {} }
 }

@@ -1,7 +1,7 @@
 import { expect, inject } from 'vitest'
-import { accounts, sessions } from '../db/schema.ts'
-import { hashOf, newRefreshToken } from '../login/tokens.ts'
-import type { SignedIn } from '../platform.ts'
+import { accounts, refreshTokens, sessions } from '../db/schema.ts'
+import type { Role } from '../login/permissions.ts'
+import { hashOf, newSecret } from '../login/tokens.ts'
 import { type Body, type Client, PASSWORD_HASH, type Reply, type TestApi } from './api.ts'
 
 type Sent = { body?: string; type?: string; token?: string; headers?: Record<string, string> }
@@ -62,19 +62,28 @@ export const withToken = (api: TestApi, token: string): Client & Pick<Caller, 's
   }
 }
 
+const DAY_MS = 86_400_000
+
 /** One more session of an account: its first tokens come from a refresh, so it costs no bcrypt. */
 export const newSession = async (api: TestApi, account: { id: string; email: string }): Promise<Caller> => {
-  const first = newRefreshToken()
-  const refreshHash = await hashOf(first)
-  const expiresAt = new Date(Date.now() + 86_400_000)
-  await api.db.insert(sessions).values({ accountId: account.id, refreshHash, refreshedAt: new Date(), expiresAt })
+  const first = newSecret()
+  const at = new Date()
+  const values = {
+    accountId: account.id,
+    createdAt: at,
+    usedAt: at,
+    provenAt: at,
+    expiresAt: new Date(Date.now() + DAY_MS),
+  }
+  const [session] = await api.db.insert(sessions).values(values).returning()
+  await api.db.insert(refreshTokens).values({ hash: await hashOf(first), sessionId: String(session?.id) })
   const { body } = await api.stranger.post('/login/refresh', { refresh_token: first })
   const [token, refreshToken] = [String(body['access_token']), String(body['refresh_token'])]
   return { id: account.id, email: account.email, token, refreshToken, ...withToken(api, token) }
 }
 
 /** Whoever has this role, signed in; the password is PASSWORD. */
-export const signIn = async (api: TestApi, role: SignedIn['role']): Promise<Caller> => {
+export const signIn = async (api: TestApi, role: Role): Promise<Caller> => {
   const email = `${role}-${crypto.randomUUID()}@example.org`
   const [account] = await api.db.insert(accounts).values({ email, role, passwordHash: PASSWORD_HASH }).returning()
   if (!account) throw new Error('the account was not written')

@@ -1,0 +1,53 @@
+import type { ROLES } from '../db/schema.ts'
+
+/*
+ * Which role may do what, on one page. Every route of management names one of these permissions (guard.ts, `may`), and a
+ * test refuses a route that names none.
+ */
+
+export type Role = (typeof ROLES)[number]
+
+/** What there is to read and to change. */
+const NOUNS = ['people', 'cards', 'groups', 'schedules', 'readers', 'rules', 'bridges', 'accounts', 'api-keys'] as const
+const READ_ONLY = ['events', 'explain', 'audit'] as const
+
+export type Permission =
+  | `${(typeof NOUNS)[number] | (typeof READ_ONLY)[number]}:read`
+  | `${(typeof NOUNS)[number]}:write`
+  /** Only what belongs to the person whom the account is linked to. */
+  | 'own:read'
+
+const READS: Permission[] = [...NOUNS, ...READ_ONLY].map((noun) => `${noun}:read` as const)
+const WRITES: Permission[] = NOUNS.map((noun) => `${noun}:write` as const)
+
+const MAY: Record<Role, readonly Permission[]> = {
+  owner: [...READS, ...WRITES],
+  admin: [...READS, ...WRITES],
+  operator: READS.filter((permission) => !/^(accounts|api-keys|audit):/.test(permission)),
+  auditor: READS,
+  member: ['own:read'],
+}
+
+/** The roles that somebody may give, and whose accounts they may change. Nobody gives their own, except owners. */
+const GRANTS: Record<Role, readonly Role[]> = {
+  owner: ['owner', 'admin', 'operator', 'auditor', 'member'],
+  admin: ['operator', 'auditor', 'member'],
+  operator: [],
+  auditor: [],
+  member: [],
+}
+
+/** What no key may do, whatever its role: whoever found a key must not be able to make a way in that outlives it. */
+const NEVER_BY_KEY: readonly Permission[] = ['accounts:write', 'api-keys:write', 'bridges:write']
+
+/** A key with scopes may do those that its role may; one without, all that its role may. */
+export const permissionsOf = (role: Role, key?: { scopes: readonly string[] | null }): ReadonlySet<Permission> => {
+  if (!key) return new Set(MAY[role])
+  const { scopes } = key
+  return new Set(MAY[role].filter((one) => !NEVER_BY_KEY.includes(one) && (scopes === null || scopes.includes(one))))
+}
+
+export const mayGrant = (role: Role, other: Role): boolean => GRANTS[role].includes(other)
+
+/** Every permission that a key can have. */
+export const SCOPES = [...READS, ...WRITES].filter((permission) => !NEVER_BY_KEY.includes(permission))
