@@ -35,6 +35,7 @@ const origins = v.pipe(
 
 const Config = v.object({
   APP_KEY: appKey,
+  APP_KEY_PREVIOUS: v.optional(appKey),
   ACCESS_TOKEN_MINUTES: v.optional(whole(1, 24 * 60), '30'),
   SESSION_HOURS: v.optional(whole(1, 24 * 90), '24'),
   SESSION_IDLE_MINUTES: v.optional(whole(1, 7 * 24 * 60), '60'),
@@ -44,6 +45,7 @@ export type Config = v.InferOutput<typeof Config>
 
 const HINTS: Record<keyof Config, string> = {
   APP_KEY: '32 random bytes in base64; make one with: openssl rand -base64 32',
+  APP_KEY_PREVIOUS: 'the APP_KEY of before, in base64, while it is being replaced',
   ACCESS_TOKEN_MINUTES: 'whole minutes from 1 to 1440',
   SESSION_HOURS: 'whole hours from 1 to 2160',
   SESSION_IDLE_MINUTES: 'whole minutes from 1 to 10080',

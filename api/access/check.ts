@@ -25,8 +25,8 @@ export const check = new Hono<AppEnv>().post(
     const { scan } = v.parse(Ask, message)
     if (Date.parse(scan.at) > now().getTime() + AHEAD_MS) invalid('scan.at', 'is in the future: compare the clocks')
 
-    const { facts, openMs, generation } = await gatherFacts(db, scan.readerId, scan.card, bridge.id)
-    confirm(c.env, bridge, generation)
+    const { facts, openMs, generations } = await gatherFacts(db, scan.readerId, scan.card, bridge.id)
+    confirm(c.env, bridge, generations)
     const at = now()
     const late = at.getTime() - Date.parse(scan.at) > DEADLINE_MS
     const reason = decide({ ...facts, late }, at)

@@ -3,17 +3,18 @@ import { keysOfScan } from '../contract/card-views.ts'
 import type { CardFacts, Facts, RuleFacts, Validity } from '../contract/decide.ts'
 import { readWindows } from '../contract/window.ts'
 import type { Db } from '../platform.ts'
+import { goodGenerations } from './keys.ts'
 
 export type Gathered = {
   facts: Omit<Facts, 'late'>
   /** How long the door stays open if it opens, in milliseconds; 0 when there is no such reader. */
   openMs: number
-  /** The asking bridge's generation as the database has it now; null when there is no such bridge. */
-  generation: number | null
+  /** The asking bridge's generations that are good now; none when there is no such bridge. */
+  generations: (number | null)[]
 }
 
 type Row = {
-  generation: number | null
+  generations: (number | null)[]
   enabled: boolean | null
   timezone: string | null
   openMs: number | null
@@ -50,7 +51,7 @@ export const gatherFacts = async (db: Db, readerId: string, card: string, bridge
   const keys = JSON.stringify(keysOfScan(card))
   const rows = await sql<Row[]>`
     select
-      b.generation, r.enabled, r.timezone, r.open_ms as "openMs",
+      ${goodGenerations(sql)} as generations, r.enabled, r.timezone, r.open_ms as "openMs",
       c.id as "cardId", c.status, ${inMs(sql, 'c.valid_from')} as "cardFrom", ${inMs(sql, 'c.valid_until')} as "cardUntil",
       p.id as "personId", p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
       u.id as "ruleId", u.group_id as "groupId", u.schedule_id as "scheduleId", s.windows
@@ -72,9 +73,9 @@ export const gatherFacts = async (db: Db, readerId: string, card: string, bridge
     left join schedules s on s.id = u.schedule_id`
   const [first] = rows
   if (!first) throw new Error('the facts came back empty')
-  const { enabled, timezone, openMs, generation } = first
+  const { enabled, timezone, openMs, generations } = first
   const reader = enabled === null || timezone === null ? undefined : { enabled, timezone }
-  return { facts: { reader, cards: cardsIn(rows), rules: rulesIn(rows) }, openMs: openMs ?? 0, generation }
+  return { facts: { reader, cards: cardsIn(rows), rules: rulesIn(rows) }, openMs: openMs ?? 0, generations }
 }
 
 const cardsIn = (rows: readonly Row[]): CardFacts[] => {

@@ -7,7 +7,7 @@ import { doc, sealed } from '../docs.ts'
 import { invalid } from '../errors.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { AHEAD_MS } from './check.ts'
-import { confirm, unseal } from './keys.ts'
+import { confirm, goodGenerations, unseal } from './keys.ts'
 
 const { ask, answer } = CALLS.events
 
@@ -53,8 +53,10 @@ export const handOver = new Hono<AppEnv>().post(
     const { db, now } = c.env
     const { bridge, message, mark } = await unseal(c.env, await c.req.text(), ask)
     const { events } = v.parse(HandOver, message)
-    const [row] = await db.$client<{ generation: number }[]>`select generation from bridges where id = ${bridge.id}`
-    confirm(c.env, bridge, row?.generation ?? null)
+    const sql = db.$client
+    const [row] = await sql<{ generations: number[] }[]>`
+      select ${goodGenerations(sql)} as generations from bridges b where id = ${bridge.id}`
+    confirm(c.env, bridge, row?.generations ?? [])
     for (const [place, { at }] of events.entries()) {
       if (Date.parse(at) > now().getTime() + AHEAD_MS) invalid(`events.${place}.at`, 'is in the future')
     }

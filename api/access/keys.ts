@@ -1,8 +1,9 @@
 import { eq } from 'drizzle-orm'
+import type { ISql } from 'postgres'
 import { type Audience, claimedBridge, open, type SealingKey, sealingKey } from '../contract/envelope.ts'
 import { bridges } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
-import { deriveKey } from '../keys.ts'
+import { deriveKey, rootKeys } from '../keys.ts'
 import type { Platform } from '../platform.ts'
 
 /** A bridge's 32 bytes. Derived from APP_KEY and stored nowhere, so a stolen database seals nothing. */
@@ -48,7 +49,8 @@ const opened = (bridge: SealedBy, { nonce, ...message }: Record<string, unknown>
 
 /**
  * Who sealed this, and what it says. First tried with the key we remember; whatever fails is tried once more with the
- * generation that the database has now. An unknown bridge and a bad seal take the same steps, so they take the same time.
+ * generation that the database has now and the one before, under each root key. An unknown bridge and a bad seal take the
+ * same steps, so they take the same time. Whether the generation is good is for `confirm`.
  */
 export const unseal = async (
   { config, doorDb, now }: Pick<Platform, 'config' | 'doorDb' | 'now'>,
@@ -64,15 +66,26 @@ export const unseal = async (
   if (message && guess.id === id) return opened(guess, message)
 
   const [row] = await doorDb.select({ generation: bridges.generation }).from(bridges).where(eq(bridges.id, id))
-  const bridge = await sealedBy(config.APP_KEY, id, row?.generation ?? NO_GENERATION)
-  const second = await open(sealed, audience, bridge.key, now()).catch(unauthorized)
-  known.set(id, bridge)
-  return opened(bridge, second)
+  const generation = row?.generation ?? NO_GENERATION
+  const candidates = await Promise.all(
+    rootKeys(config).flatMap((root) => [sealedBy(root, id, generation), sealedBy(root, id, generation - 1)]),
+  )
+  const tries = candidates.map(async (bridge) => opened(bridge, await open(sealed, audience, bridge.key, now())))
+  const found = await Promise.any(tries).catch(unauthorized)
+  // Without a row there is no bridge, whoever could make its keys.
+  if (!row) return unauthorized()
+  known.set(id, found.bridge)
+  return found
 }
 
+/** The generations of a bridge whose keys are good now, for a select that has the bridge as a row: none, one or two. */
+export const goodGenerations = (sql: ISql) =>
+  sql`case when b.previous_until > now() then json_build_array(b.generation, b.generation - 1)
+    else json_build_array(b.generation) end`
+
 /** A remembered key may be one that was since rotated or deleted: what the database says counts. */
-export const confirm = ({ config }: Platform, bridge: SealedBy, generation: number | null): void => {
-  if (generation === bridge.generation) return
+export const confirm = ({ config }: Platform, bridge: SealedBy, generations: readonly (number | null)[]): void => {
+  if (generations.includes(bridge.generation)) return
   rememberedFor(config.APP_KEY).delete(bridge.id)
   unauthorized()
 }

@@ -149,15 +149,45 @@ describe('the key of a bridge', () => {
     for (const key of [body['key'], rotated.body['key']]) expect(row).not.toContain(String(key))
   })
 
-  test('is refused at once when it was rotated, and the new one is good', async () => {
+  const rotate = async (old: Bridge, body?: object) =>
+    bridgeWith(api, old.id, String((await admin.post(`/bridges/${old.id}/rotate`, body)).body['key']))
+  const passes = async (who: Bridge) => expect(await status(who)).toBe(200)
+  const isNobody = async (who: Bridge) => expect(await status(who)).toBe(401)
+
+  test('is good beside the new one for a while after it was rotated, in turns too, and then no more', async () => {
     const old = await registerBridge(api, admin)
-    expect(await status(old)).toBe(200)
-    const { body } = await admin.post(`/bridges/${old.id}/rotate`)
-    expect(await status(old)).toBe(401)
-    const rotated = bridgeWith(api, old.id, String(body['key']))
-    expect(await status(rotated)).toBe(200)
-    expect(await status(old)).toBe(401)
+    await passes(old)
+    const fresh = await rotate(old)
+    for (const who of [old, fresh, old, fresh]) await passes(who)
+
+    await api.db.update(bridges).set({ previousUntil: new Date() }).where(eq(bridges.id, old.id))
+    await isNobody(old)
+    await passes(fresh)
+    await isNobody(old)
   })
+
+  test('ends at once when it is told to, and when another one follows', async () => {
+    const stolen = await registerBridge(api, admin)
+    await passes(stolen)
+    const second = await rotate(stolen, { keepMinutes: 0 })
+    await isNobody(stolen)
+    const third = await rotate(second)
+    await isNobody(stolen)
+    await passes(second)
+    await rotate(third)
+    await isNobody(second)
+    await passes(third)
+  })
+
+  test.each([
+    { keepMinutes: -1 },
+    { keepMinutes: 10_081 },
+    { keepMinutes: 1.5 },
+    { keepMinutes: '60' },
+    { minutes: 1 },
+  ])('is not kept for %j', async (body) =>
+    expectProblem(await admin.post(`/bridges/${bridge.id}/rotate`, body), 422, Object.keys(body)[0]),
+  )
 
   test('is refused at once when the bridge was deleted', async () => {
     const gone = await registerBridge(api, admin)

@@ -7,19 +7,19 @@ import { type SiteAnswer, SiteAsk } from '../contract/site.ts'
 import { readers } from '../db/schema.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv, Db } from '../platform.ts'
-import { confirm, unseal } from './keys.ts'
+import { confirm, goodGenerations, unseal } from './keys.ts'
 
 const { ask, answer } = CALLS.config
 
-type CheckedIn = { generation: number; version: string; snapshot: string; changes: number }
+type CheckedIn = { generations: number[]; version: string; snapshot: string; changes: number }
 
 /** Note that the bridge was here, and read what it needs to compare, in one statement. */
 const checkIn = async ({ $client: sql }: Db, bridgeId: string, now: Date): Promise<CheckedIn | undefined> => {
   // A row's xmin changes with every write to it, so this digest changes with every commit that changes a reader; a
   // column of times would miss a transaction that began earlier and committed later.
   const [row] = await sql<CheckedIn[]>`
-    update bridges set last_seen_at = ${now.toISOString()} where id = ${bridgeId}
-    returning generation,
+    update bridges b set last_seen_at = ${now.toISOString()} where id = ${bridgeId}
+    returning ${goodGenerations(sql)} as generations,
       (select md5(coalesce(string_agg(id::text || xmin::text, ',' order by id), '')) from readers) as version,
       ${factsVersion(sql)} as snapshot,
       (select count(*)::int from site_changes) as changes`
@@ -56,7 +56,7 @@ export const site = new Hono<AppEnv>().post(
     const has = v.parse(SiteAsk, message)
 
     const row = await checkIn(db, bridge.id, now())
-    confirm(c.env, bridge, row?.generation ?? null)
+    confirm(c.env, bridge, row?.generations ?? [])
     const { version = '', snapshot = '', changes = 0 } = row ?? {}
     const unchanged = has.version === version
     const reply: SiteAnswer = {

@@ -15,7 +15,7 @@ import { readWindows } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv } from '../platform.ts'
 import { inMs } from './facts.ts'
-import { confirm, unseal } from './keys.ts'
+import { confirm, goodGenerations, unseal } from './keys.ts'
 import { factsVersion } from './site.ts'
 
 const { ask, answer } = CALLS.snapshot
@@ -24,7 +24,7 @@ const { ask, answer } = CALLS.snapshot
 const PAGE = 1_000
 
 type Sql = ISql
-type Head = { version: string; generation: number | null; groups: string[] }
+type Head = { version: string; generations: number[] | null; groups: string[] }
 type Card = Omit<SnapshotRow, 'keys' | 'groups' | 'valid' | 'personValid'> & {
   from: number | null
   until: number | null
@@ -40,7 +40,7 @@ type Card = Omit<SnapshotRow, 'keys' | 'groups' | 'valid' | 'personValid'> & {
 const head = async (sql: Sql, bridgeId: string): Promise<Head> => {
   const [row] = await sql<Head[]>`
     select ${factsVersion(sql)} as version,
-      (select generation from bridges where id = ${bridgeId}) as generation,
+      (select ${goodGenerations(sql)} from bridges b where id = ${bridgeId}) as generations,
       (select coalesce(json_agg(distinct group_id order by group_id), '[]') from rules) as groups`
   if (!row) throw new Error('the head of a snapshot came back empty')
   return row
@@ -102,7 +102,7 @@ export const snapshot = new Hono<AppEnv>().post(
       const first = after === undefined ? await siteFacts(sql, top.groups) : {}
       return { top, first, cards: await cardsAfter(sql, after) }
     })
-    confirm(c.env, bridge, page.top.generation)
+    confirm(c.env, bridge, page.top.generations ?? [])
 
     const key = hashingKey(bridge.key)
     const place = new Map(page.top.groups.map((id, at) => [id, at]))

@@ -1,12 +1,12 @@
 import { base64url, jwtVerify, SignJWT } from 'jose'
-import { deriveKey } from '../keys.ts'
+import { deriveKey, rootKeys } from '../keys.ts'
 import type { Platform } from '../platform.ts'
 
 const ISSUER = 'lintel'
 const AUDIENCE = 'lintel:api'
 const TYPE = 'at+jwt'
 
-const signingKey = (platform: Platform) => deriveKey(platform.config.APP_KEY, 'lintel access token')
+const signingKey = (root: Uint8Array) => deriveKey(root, 'lintel access token')
 
 type Claims = { accountId: string; sessionId: string }
 
@@ -21,20 +21,23 @@ export const issue = async (platform: Platform, { accountId, sessionId }: Claims
     .setSubject(accountId)
     .setIssuedAt(iat)
     .setExpirationTime(iat + seconds)
-    .sign(await signingKey(platform))
+    .sign(await signingKey(platform.config.APP_KEY))
   return { token, seconds }
 }
 
 /** Throws unless it is an access token of ours that has not expired: algorithm, kind, issuer and audience are pinned. */
 export const verify = async (platform: Platform, token: string): Promise<Claims> => {
-  const { payload } = await jwtVerify(token, await signingKey(platform), {
+  const options = {
     algorithms: ['HS256'],
     typ: TYPE,
     issuer: ISSUER,
     audience: AUDIENCE,
     requiredClaims: ['sub', 'sid', 'iat', 'exp'],
     currentDate: platform.now(),
-  })
+  }
+  const { payload } = await Promise.any(
+    rootKeys(platform.config).map(async (root) => jwtVerify(token, await signingKey(root), options)),
+  )
   return { accountId: String(payload.sub), sessionId: String(payload['sid']) }
 }
 

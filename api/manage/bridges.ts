@@ -12,6 +12,11 @@ import { body, change, Id, line, param, query, time } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 
 const fields = { name: line() }
+/** How long the old key is still good, so that the bridge can be given the new one without a pause. */
+const Rotation = v.strictObject({
+  keepMinutes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(7 * 24 * 60)), 60),
+})
+
 const Bridge = v.object({ id: Id, name: v.string(), lastSeenAt: v.nullable(time) })
 const BridgeWithKey = v.object({ ...Bridge.entries, key: v.string() })
 
@@ -73,13 +78,18 @@ export const bridges = new Hono<AppEnv>()
   .post(
     '/:id/rotate',
     may('bridges:write'),
-    doc('bridges', 'Give a bridge a new key; the old one stops working at once', { schema: BridgeWithKey }),
+    doc('bridges', 'Give a bridge a new key; the old one is good for `keepMinutes` more (60; 0 ends it at once)', {
+      schema: BridgeWithKey,
+    }),
     param('id'),
+    body(Rotation),
     async (c) => {
       const { id } = c.req.valid('param')
+      const { keepMinutes } = c.req.valid('json')
+      const previousUntil = new Date(c.env.now().getTime() + keepMinutes * 60_000)
       const [row] = await c.env.db
         .update(table)
-        .set({ generation: sql`${table.generation} + 1` })
+        .set({ generation: sql`${table.generation} + 1`, previousUntil })
         .where(eq(table.id, id))
         .returning()
       return c.json(await withKey(c.env, found(row, 'bridge')))

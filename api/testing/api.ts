@@ -71,9 +71,9 @@ const overHttp = (fetch: Fetch, token?: string): Client => {
   }
 }
 
-const onNode = (db: Db): { fetch: Fetch; close(): Promise<void> } => {
+const onNode = (db: Db, env: typeof ENV): { fetch: Fetch; close(): Promise<void> } => {
   const platform: Platform = {
-    config: readConfig(ENV),
+    config: readConfig(env),
     db,
     doorDb: db,
     password: bcrypt,
@@ -85,10 +85,10 @@ const onNode = (db: Db): { fetch: Fetch; close(): Promise<void> } => {
   return { fetch: async (path, init) => app.request(path, init, platform), close: async () => {} }
 }
 
-const onWorkerd = async (url: string): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
+const onWorkerd = async (url: string, env: typeof ENV): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
   process.env['CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE'] = url
   const server = createTestHarness({
-    workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: ENV }],
+    workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: env }],
   })
   const { url: address } = await server.listen()
   return {
@@ -97,13 +97,17 @@ const onWorkerd = async (url: string): Promise<{ fetch: Fetch; close(): Promise<
   }
 }
 
-/** The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. */
-export const startTestApi = async (): Promise<TestApi> => {
+/**
+ * The API on the runtime of this test project, with a database of its own and `more` in its environment. All is gone when
+ * the file's tests end.
+ */
+export const startTestApi = async (more: Record<string, string> = {}): Promise<TestApi> => {
+  const env = { ...ENV, ...more }
   const { url, close: closeDatabase } = await freshDatabase()
   // On PGlite one connection, as in production: a pool would pipeline, and PGlite mixes up what is half sent.
   const sql = connect({ url }, 'files' in inject('template') ? 'command' : 'rest')
   const db = database(sql)
-  const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url) : onNode(db)
+  const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url, env) : onNode(db, env)
   afterAll(async () => {
     await close()
     await sql.end()
