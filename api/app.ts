@@ -14,6 +14,7 @@ import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
 import { signedIn } from './login/guard.ts'
 import { login } from './login/login.ts'
+import { accountAccess } from './manage/account-access.ts'
 import { accounts } from './manage/accounts.ts'
 import { bridges } from './manage/bridges.ts'
 import { cards } from './manage/cards.ts'
@@ -21,6 +22,8 @@ import { events } from './manage/events.ts'
 import { explain } from './manage/explain.ts'
 import { groups } from './manage/groups.ts'
 import { me } from './manage/me.ts'
+import { myFactor } from './manage/my-factor.ts'
+import { mySessions } from './manage/my-sessions.ts'
 import { people } from './manage/people.ts'
 import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
@@ -66,6 +69,8 @@ const internal = new Hono<AppEnv>()
 export const management = new Hono<AppEnv>()
   .use(signedIn)
   .route('/me', me)
+  .route('/me', myFactor)
+  .route('/me', mySessions)
   .route('/people', people)
   .route('/cards', cards)
   .route('/groups', groups)
@@ -74,6 +79,7 @@ export const management = new Hono<AppEnv>()
   .route('/rules', rules)
   .route('/bridges', bridges)
   .route('/accounts', accounts)
+  .route('/accounts', accountAccess)
   .route('/events', events)
   .route('/explain', explain)
 

@@ -40,17 +40,33 @@ const Config = v.object({
   SESSION_HOURS: v.optional(whole(1, 24 * 90), '24'),
   SESSION_IDLE_MINUTES: v.optional(whole(1, 7 * 24 * 60), '60'),
   CORS_ORIGINS: v.optional(origins, ''),
+  REQUIRE_MFA: v.optional(
+    v.pipe(
+      v.picklist(['true', 'false']),
+      v.transform((word) => word === 'true'),
+    ),
+  ),
 })
-export type Config = v.InferOutput<typeof Config>
+export type Config = v.InferOutput<typeof Config> & {
+  /** May an account of the role owner or admin do nothing before it has a second factor? */
+  REQUIRE_MFA: boolean
+}
 
-const HINTS: Record<keyof Config, string> = {
+const HINTS: Record<keyof v.InferOutput<typeof Config>, string> = {
   APP_KEY: '32 random bytes in base64; make one with: openssl rand -base64 32',
   APP_KEY_PREVIOUS: 'the APP_KEY of before, in base64, while it is being replaced',
   ACCESS_TOKEN_MINUTES: 'whole minutes from 1 to 1440',
   SESSION_HOURS: 'whole hours from 1 to 2160',
   SESSION_IDLE_MINUTES: 'whole minutes from 1 to 10080',
   CORS_ORIGINS: 'origins separated by commas, such as https://doors.example.org',
+  REQUIRE_MFA: 'true or false',
 }
 
-/** Read once, at the door. Names what is wrong and never what was there: a ValiError would carry the values. */
-export const readConfig = (env: Record<string, unknown>): Config => readEnvironment(Config, HINTS, env)
+/**
+ * Read once, at the door. Names what is wrong and never what was there: a ValiError would carry the values. In production
+ * what protects is on unless somebody turns it off.
+ */
+export const readConfig = (env: Record<string, unknown>, { production }: { production: boolean }): Config => {
+  const config = readEnvironment(Config, HINTS, env)
+  return { ...config, REQUIRE_MFA: config.REQUIRE_MFA ?? production }
+}

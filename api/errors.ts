@@ -30,13 +30,26 @@ const TITLES = {
   503: ['unavailable', 'Not available right now'],
 } as const satisfies Record<number, readonly [string, string]>
 
+/** Refusals that a program has to tell from the others of their status. */
+const PARTICULAR = {
+  'code-required': [401, 'The second factor is missing'],
+  'factor-required': [403, 'Set up a second factor first'],
+  'proof-required': [403, 'Show again who you are'],
+} as const satisfies Record<string, readonly [keyof typeof TITLES, string]>
+
 type Status = keyof typeof TITLES
+type Particular = keyof typeof PARTICULAR
 type Fields = NonNullable<Problem['errors']>
 
 const isStatus = (status: number): status is Status => status in TITLES
 
-export const problem = (c: Context, status: Status, detail?: string, errors?: Fields): Response => {
-  const [word, title] = TITLES[status]
+export const problem = (
+  c: Context,
+  status: Status,
+  detail?: string,
+  errors?: Fields,
+  [word, title]: readonly [string, string] = TITLES[status],
+): Response => {
   const body: Problem = {
     type: `urn:lintel:problem:${word}`,
     title,
@@ -50,6 +63,19 @@ export const problem = (c: Context, status: Status, detail?: string, errors?: Fi
 /** A refusal with a sentence for the caller. */
 export const refuse = (status: Status, detail: string): never => {
   throw new HTTPException(status, { message: detail })
+}
+
+class ParticularRefusal extends Error {
+  readonly word: Particular
+  constructor(word: Particular, detail: string) {
+    super(detail)
+    this.word = word
+  }
+}
+
+/** A refusal with a stable word of its own, and a sentence for the caller. */
+export const refuseAs = (word: Particular, detail: string): never => {
+  throw new ParticularRefusal(word, detail)
 }
 
 /** One or more fields cannot be used: a 422 that names them. */
@@ -71,6 +97,10 @@ export const found = <T>(row: T | undefined, what: string): T => row ?? refuse(4
 export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
   if (thrown instanceof InvalidFields) return problem(c, 422, undefined, thrown.fields)
   if (v.isValiError(thrown)) return problem(c, 422, undefined, thrown.issues.map(asField))
+  if (thrown instanceof ParticularRefusal) {
+    const [status, title] = PARTICULAR[thrown.word]
+    return problem(c, status, thrown.message, undefined, [thrown.word, title])
+  }
   if (thrown instanceof HTTPException && isStatus(thrown.status)) {
     return problem(c, thrown.status, thrown.message || undefined)
   }

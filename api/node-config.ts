@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { readConfig } from './config.ts'
 import { readEnvironment, SetupError } from './contract/environment.ts'
-import { isLocal } from './db/connect.ts'
+import { isLocal } from './db/local.ts'
 import { embeddedSecrets, openDataDir } from './embedded/secrets.ts'
 import { LEAST_CHARACTERS, Typed } from './login/passwords.ts'
 import { email } from './validate.ts'
@@ -41,7 +41,7 @@ export const readNodeConfig = (env: Record<string, unknown>) => {
   const mayMakeUp = node.DATABASE_URL === undefined && !production
   if (node.DATABASE_URL === undefined || node.MQTT_URL === undefined) openDataDir(node.DATA_DIR)
   const made = mayMakeUp && !env['APP_KEY'] ? embeddedSecrets(node.DATA_DIR) : {}
-  const app = readConfig({ ...env, ...made })
+  const app = readConfig({ ...env, ...made }, { production })
   if (production && node.ADMIN_PASSWORD !== undefined && [...node.ADMIN_PASSWORD].length < LEAST_CHARACTERS) {
     throw new SetupError(
       `ADMIN_PASSWORD is too weak: at least ${LEAST_CHARACTERS} characters, such as openssl rand -base64 18 gives.`,

@@ -2,6 +2,7 @@ import type { ExecutionContext } from 'hono'
 import postgres from 'postgres'
 import { app } from './app.ts'
 import { type Config, readConfig } from './config.ts'
+import { isLocal } from './db/local.ts'
 import { daily } from './jobs.ts'
 import { bcryptjs } from './login/bcryptjs.ts'
 import { database, type Log, type Platform } from './platform.ts'
@@ -12,13 +13,21 @@ type Env = Record<string, unknown> & {
 }
 
 /** An isolate sees one environment, but gets it with each request: read it once. */
-const configs = new WeakMap<Env, Config>()
+const configs = { production: new WeakMap<Env, Config>(), development: new WeakMap<Env, Config>() }
 
-const configOf = (env: Env): Config => {
-  const config = configs.get(env) ?? readConfig(env)
-  configs.set(env, config)
+const configOf = (env: Env, request?: Request): Config => {
+  const production = env['NODE_ENV'] === 'production' || !request || !isDevelopment(request)
+  const kept = configs[production ? 'production' : 'development']
+  const config = kept.get(env) ?? readConfig(env, { production })
+  kept.set(env, config)
   return config
 }
+
+/**
+ * Is this `wrangler dev`, or a test? Hyperdrive's connection string does not tell: workerd names every database
+ * `….hyperdrive.local`. But what Cloudflare serves has a public name and its mark, which no client can take away.
+ */
+const isDevelopment = (request: Request): boolean => isLocal(request.url) && !request.headers.has('cf-ray')
 
 const log: Log = (level, event, fields = {}) => {
   if (level !== 'debug') console[level](JSON.stringify({ level, event, ...fields }))
@@ -29,12 +38,13 @@ const withPlatform = async <T>(
   env: Env,
   ctx: ExecutionContext,
   work: (platform: Platform) => T,
+  request?: Request,
 ): Promise<Awaited<T>> => {
   const sql = postgres(env.HYPERDRIVE.connectionString, { max: 5, fetch_types: false, connect_timeout: 5 })
   const db = database(sql)
   try {
     return await work({
-      config: configOf(env),
+      config: configOf(env, request),
       db,
       doorDb: db,
       password: bcryptjs,
@@ -54,6 +64,6 @@ const withPlatform = async <T>(
 
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) =>
-    withPlatform(env, ctx, (platform) => app.fetch(request, platform, ctx)),
+    withPlatform(env, ctx, (platform) => app.fetch(request, platform, ctx), request),
   scheduled: (_event: unknown, env: Env, ctx: ExecutionContext) => withPlatform(env, ctx, daily),
 }

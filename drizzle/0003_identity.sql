@@ -70,6 +70,7 @@ ALTER TABLE "sessions" DROP CONSTRAINT "sessions_refresh";--> statement-breakpoi
 ALTER TABLE "sessions" DROP CONSTRAINT "sessions_previous";--> statement-breakpoint
 ALTER TABLE "accounts" ALTER COLUMN "password_hash" DROP NOT NULL;--> statement-breakpoint
 ALTER TABLE "accounts" ADD COLUMN "totp_secret" text;--> statement-breakpoint
+ALTER TABLE "accounts" ADD COLUMN "totp_next" text;--> statement-breakpoint
 ALTER TABLE "accounts" ADD COLUMN "totp_step" integer;--> statement-breakpoint
 ALTER TABLE "bridges" ADD COLUMN "previous_until" timestamp (3) with time zone;--> statement-breakpoint
 ALTER TABLE "events" ADD COLUMN "answered" boolean DEFAULT true NOT NULL;--> statement-breakpoint

@@ -32,13 +32,3 @@ export const connect = (where: { url: string } | { socket: string }, purpose: ke
     ? postgres(where.url, options)
     : postgres({ ...options, path: where.socket, database: 'postgres', username: 'postgres' })
 }
-
-/** Is this database on this machine? Then its secrets may be made up; a database elsewhere is somebody's production. */
-export const isLocal = (url: string): boolean => {
-  try {
-    const { hostname } = new URL(url)
-    return hostname === '' || hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
-  } catch {
-    return false
-  }
-}

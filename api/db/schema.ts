@@ -244,6 +244,8 @@ export const accounts = pgTable(
     passwordHash: text(),
     totp: boolean().notNull().default(false),
     totpSecret: text(),
+    /** A secret that was given out and of which no code has come yet: it counts for nothing until then. Encrypted too. */
+    totpNext: text(),
     /** The last time step (RFC 6238) that a code was taken of: a code is good once. */
     totpStep: integer(),
   },

@@ -5,6 +5,7 @@ import { HTTPException } from 'hono/http-exception'
 import { accounts, apiKeys, sessions } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
 import type { AppEnv, Caller, Platform } from '../platform.ts'
+import { requireFactor } from './enrolment.ts'
 import { type Permission, permissionsOf } from './permissions.ts'
 import { isLive, noteUse } from './sessions.ts'
 import { hashOf, KEY_PREFIX, verify } from './tokens.ts'
@@ -60,12 +61,13 @@ const byKey = async ({ db, now }: Platform, key: string): Promise<Caller | undef
 
 /**
  * Who asks: an account with an access token, or a program with an API key. Asked of the database each time, so that a
- * logout, a changed role or a revoked key counts at once.
+ * logout, a changed role or a revoked key counts at once. Whoever still has to set up a second factor gets no further.
  */
 export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
   const [, token = ''] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? strangers()
   const caller = await (token.startsWith(KEY_PREFIX) ? byKey(c.env, token) : byToken(c.env, token))
   c.set('caller', caller ?? strangers())
+  requireFactor(c)
   await next()
 })
 

@@ -1,14 +1,16 @@
-import { eq } from 'drizzle-orm'
-import { Hono } from 'hono'
+import { and, eq } from 'drizzle-orm'
+import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
+import { note } from '../audit/audited.ts'
 import { accounts, sessions } from '../db/schema.ts'
 import { doc } from '../docs.ts'
-import { refuse } from '../errors.ts'
+import { refuse, refuseAs } from '../errors.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, email } from '../validate.ts'
+import { Code, checkCode } from './codes.ts'
 import { accountOf, signedIn } from './guard.ts'
 import { NOBODY, Typed } from './passwords.ts'
-import { exchange, startSession } from './sessions.ts'
+import { exchange, type Tokens as SignedIn, startSession } from './sessions.ts'
 
 const Tokens = v.object({
   access_token: v.string(),
@@ -20,10 +22,37 @@ const Tokens = v.object({
 const Credentials = v.strictObject({
   email,
   password: Typed,
-  code: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  code: v.optional(Code),
 })
 
 const Refresh = v.strictObject({ refresh_token: v.pipe(v.string(), v.minLength(1), v.maxLength(128)) })
+
+const accountTarget = (id: string) => ({ target: { kind: 'accounts', id } })
+
+/**
+ * Whoever gave the right password signs in, with a code where there is a second factor. Their account is read again: to
+ * check a password takes long, and what was changed meanwhile counts.
+ */
+const signIn = (c: Context<AppEnv>, known: { id: string; passwordHash: string }, code: string | undefined) =>
+  c.env.db.transaction(async (tx): Promise<SignedIn | 'code-required' | undefined> => {
+    const unchanged = and(eq(accounts.id, known.id), eq(accounts.passwordHash, known.passwordHash))
+    const [account] = await tx
+      .select()
+      .from(accounts)
+      .where(and(unchanged, eq(accounts.disabled, false)))
+      .for('update')
+    if (!account) return undefined
+    if (account.totp && code === undefined) {
+      await note(tx, c, 'login.code-required', accountTarget(account.id))
+      return 'code-required'
+    }
+    if (account.totp && !(await checkCode(c.env, tx, account, code ?? ''))) return undefined
+
+    const from = { address: c.env.address, userAgent: c.req.header('user-agent')?.slice(0, 300) ?? null }
+    const { tokens } = await startSession(c.env, tx, account.id, from)
+    await note(tx, c, 'login', accountTarget(account.id))
+    return tokens
+  })
 
 export const login = new Hono<AppEnv>()
   .post(
@@ -31,16 +60,21 @@ export const login = new Hono<AppEnv>()
     doc('login', 'Sign in', { schema: Tokens, refusals: [401, 415, 422], anybody: true }),
     body(Credentials),
     async (c) => {
-      const { email, password } = c.req.valid('json')
+      const { email, password, code } = c.req.valid('json')
       const { db } = c.env
       const [account] = await db.select().from(accounts).where(eq(accounts.email, email))
-      const matches = await c.env.password.verify(password, account?.passwordHash ?? NOBODY)
-      if (!account?.passwordHash || !matches || account.disabled)
-        return refuse(401, 'The e-mail or the password is wrong.')
-
-      const from = { address: c.env.address, userAgent: c.req.header('user-agent')?.slice(0, 300) ?? null }
-      const { tokens } = await db.transaction((tx) => startSession(c.env, tx, account.id, from))
-      return c.json(tokens)
+      const { id, passwordHash = null } = account ?? {}
+      const matches = await c.env.password.verify(password, passwordHash ?? NOBODY)
+      const outcome =
+        matches && id !== undefined && passwordHash !== null ? await signIn(c, { id, passwordHash }, code) : undefined
+      if (outcome === 'code-required') {
+        return refuseAs('code-required', 'Send the code of your authenticator too, as `code`.')
+      }
+      if (outcome === undefined) {
+        await note(db, c, 'login.failed', id === undefined ? {} : accountTarget(id))
+        return refuse(401, 'The e-mail, the password or the code is wrong.')
+      }
+      return c.json(outcome)
     },
   )
   .post(

@@ -37,6 +37,9 @@ const GRANTS: Record<Role, readonly Role[]> = {
   member: [],
 }
 
+/** The roles whose accounts need a second factor where REQUIRE_MFA says so. */
+const NEED_FACTOR: readonly Role[] = ['owner', 'admin']
+
 /** What no key may do, whatever its role: whoever found a key must not be able to make a way in that outlives it. */
 const NEVER_BY_KEY: readonly Permission[] = ['accounts:write', 'api-keys:write', 'bridges:write']
 
@@ -46,6 +49,8 @@ export const permissionsOf = (role: Role, key?: { scopes: readonly string[] | nu
   const { scopes } = key
   return new Set(MAY[role].filter((one) => !NEVER_BY_KEY.includes(one) && (scopes === null || scopes.includes(one))))
 }
+
+export const needsFactor = (role: Role): boolean => NEED_FACTOR.includes(role)
 
 export const mayGrant = (role: Role, other: Role): boolean => GRANTS[role].includes(other)
 

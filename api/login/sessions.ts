@@ -1,4 +1,4 @@
-import { and, eq, gt, isNull, lt } from 'drizzle-orm'
+import { and, eq, gt, isNull, lt, ne } from 'drizzle-orm'
 import { accounts, refreshTokens, sessions } from '../db/schema.ts'
 import type { Db, Platform } from '../platform.ts'
 import { hashOf, issue, newSecret } from './tokens.ts'
@@ -70,6 +70,13 @@ export const exchange = (platform: Platform, refreshToken: string, asked: Date):
     await tx.update(sessions).set({ usedAt: at }).where(eq(sessions.id, session.id))
     return tokensFor(platform, tx, session)
   })
+
+/** End the sessions of an account, at once and on all nodes; the one to spare goes on. */
+export const endSessions = async (tx: Tx, accountId: string, spare?: string): Promise<void> => {
+  await tx
+    .delete(sessions)
+    .where(and(eq(sessions.accountId, accountId), spare === undefined ? undefined : ne(sessions.id, spare)))
+}
 
 /** Once a minute is often enough to know since when a session has been idle. */
 const NOTE_USE_MS = 60_000

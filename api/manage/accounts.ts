@@ -7,6 +7,7 @@ import { found, refuse } from '../errors.ts'
 import { accountOf, may } from '../login/guard.ts'
 import { Chosen } from '../login/passwords.ts'
 import { mayGrant, type Role } from '../login/permissions.ts'
+import { recentProof } from '../login/proof.ts'
 import type { AppEnv, Caller, Db } from '../platform.ts'
 import { body, change, email, Id, line, param, query } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
@@ -42,7 +43,7 @@ export const columns = {
 }
 
 /** Nobody makes, changes or ends an account of a role that they may not give. */
-const requireGrant = ({ role }: Caller, ...roles: (Role | undefined)[]) => {
+export const requireGrant = ({ role }: Caller, ...roles: (Role | undefined)[]) => {
   const beyond = roles.find((other) => other !== undefined && !mayGrant(role, other))
   if (beyond !== undefined) refuse(403, `Your role may not make or change an account of the role “${beyond}”.`)
 }
@@ -61,7 +62,8 @@ const lockOwners = (tx: Tx) =>
     .orderBy(table.id)
     .for('update')
 
-const lockAccount = async (tx: Tx, id: string) => {
+/** The account, locked until the transaction ends. */
+export const lockAccount = async (tx: Tx, id: string) => {
   const owners = await lockOwners(tx)
   const [account] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
   return { ...found(account, 'account'), isLastOwner: owners.length === 1 && owners[0]?.id === id }
@@ -90,6 +92,7 @@ export const accounts = new Hono<AppEnv>()
   .post(
     '/',
     may('accounts:write'),
+    recentProof,
     doc('accounts', 'Add an account', { status: 201, schema: Account }),
     body(v.strictObject(fields)),
     async (c) => {
@@ -110,6 +113,7 @@ export const accounts = new Hono<AppEnv>()
   .patch(
     '/:id',
     may('accounts:write'),
+    recentProof,
     doc('accounts', 'Change an account', { schema: Account }),
     param('id'),
     body(change(fields)),
@@ -139,6 +143,7 @@ export const accounts = new Hono<AppEnv>()
   .delete(
     '/:id',
     may('accounts:write'),
+    recentProof,
     doc('accounts', 'Delete an account', { status: 204 }),
     param('id'),
     async (c) => {

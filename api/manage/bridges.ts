@@ -7,6 +7,7 @@ import { bridges as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
 import { may } from '../login/guard.ts'
+import { recentProof } from '../login/proof.ts'
 import type { AppEnv, Platform } from '../platform.ts'
 import { body, change, Id, line, param, query, time } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
@@ -48,6 +49,7 @@ export const bridges = new Hono<AppEnv>()
   .post(
     '/',
     may('bridges:write'),
+    recentProof,
     doc('bridges', 'Register a bridge; its key is in this answer and never again', {
       status: 201,
       schema: BridgeWithKey,
@@ -78,6 +80,7 @@ export const bridges = new Hono<AppEnv>()
   .post(
     '/:id/rotate',
     may('bridges:write'),
+    recentProof,
     doc('bridges', 'Give a bridge a new key; the old one is good for `keepMinutes` more (60; 0 ends it at once)', {
       schema: BridgeWithKey,
     }),
@@ -98,6 +101,7 @@ export const bridges = new Hono<AppEnv>()
   .delete(
     '/:id',
     may('bridges:write'),
+    recentProof,
     doc('bridges', 'Delete a bridge; its key stops working at once', { status: 204 }),
     param('id'),
     async (c) => {

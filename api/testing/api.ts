@@ -20,6 +20,8 @@ const ENV = {
   CORS_ORIGINS: 'https://doors.example.org',
 }
 
+type Environment = Record<string, string>
+
 type Fetch = (path: string, init?: RequestInit) => Promise<Response>
 
 /** What most answers have something of; tests say what they expect of it. */
@@ -71,9 +73,9 @@ const overHttp = (fetch: Fetch, token?: string): Client => {
   }
 }
 
-const onNode = (db: Db, env: typeof ENV): { fetch: Fetch; close(): Promise<void> } => {
+const onNode = (db: Db, env: Environment): { fetch: Fetch; close(): Promise<void> } => {
   const platform: Platform = {
-    config: readConfig(env),
+    config: readConfig({ ...ENV, ...env }, { production: false }),
     db,
     doorDb: db,
     password: bcrypt,
@@ -85,10 +87,10 @@ const onNode = (db: Db, env: typeof ENV): { fetch: Fetch; close(): Promise<void>
   return { fetch: async (path, init) => app.request(path, init, platform), close: async () => {} }
 }
 
-const onWorkerd = async (url: string, env: typeof ENV): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
+const onWorkerd = async (url: string, env: Environment): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
   process.env['CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE'] = url
   const server = createTestHarness({
-    workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: env }],
+    workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: { ...ENV, ...env } }],
   })
   const { url: address } = await server.listen()
   return {
@@ -98,11 +100,10 @@ const onWorkerd = async (url: string, env: typeof ENV): Promise<{ fetch: Fetch; 
 }
 
 /**
- * The API on the runtime of this test project, with a database of its own and `more` in its environment. All is gone when
- * the file's tests end.
+ * The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. `env`
+ * is what its environment has besides.
  */
-export const startTestApi = async (more: Record<string, string> = {}): Promise<TestApi> => {
-  const env = { ...ENV, ...more }
+export const startTestApi = async (env: Environment = {}): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
   // On PGlite one connection, as in production: a pool would pipeline, and PGlite mixes up what is half sent.
   const sql = connect({ url }, 'files' in inject('template') ? 'command' : 'rest')
