@@ -1,9 +1,10 @@
 import { eq } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { app } from '../app.ts'
-import { accounts, type ROLES } from '../db/schema.ts'
+import { accounts, type ROLES, sessions } from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
-import { type Caller, despiteReset, expectProblem, send, signIn, walk } from '../testing/caller.ts'
+import { type Caller, despiteReset, expectProblem, newSession, send, signIn, walk } from '../testing/caller.ts'
+import { codeOf, enrol } from '../testing/factor.ts'
 import { registerBridge, scanOf } from '../testing/sealed.ts'
 
 // What every endpoint of the management API owes: it works, it refuses bad input, it refuses the wrong caller.
@@ -56,6 +57,28 @@ const add = async (noun: Noun, fields: Fields = {}): Promise<string> => {
   return body.id
 }
 
+/** Somebody else, signed in, with a second factor. */
+const addEnrolled = async () => {
+  const somebody = await signIn(api, 'member')
+  await enrol(api, somebody)
+  return somebody.id
+}
+
+const addSession = async (accountId: string) => {
+  await newSession(api, { id: accountId, email: '' })
+  const rows = await api.db.select().from(sessions).where(eq(sessions.accountId, accountId)).orderBy(sessions.id)
+  return String(rows.at(-1)?.id)
+}
+
+/** The owner's second factor is off, or on, with a new secret. */
+const withFactor = async (on: boolean) => {
+  await api.db.update(accounts).set({ totp: false, totpStep: null }).where(eq(accounts.id, owner.id))
+  if (on) await enrol(api, owner)
+}
+
+/** The secret that the owner is about to confirm. */
+let secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
+
 type Line = { body?: () => Fields; path?: () => Promise<string> | string }
 
 /** Every management endpoint, as OpenAPI spells it. */
@@ -71,6 +94,45 @@ const endpoints: Record<string, Line> = {
   ),
   'GET /me': {},
   'PATCH /me': { body: () => ({ name: 'Changed' }) },
+  'POST /me/proof': { body: () => ({ password: PASSWORD }) },
+  'POST /me/totp': {
+    async path() {
+      await withFactor(false)
+      return '/me/totp'
+    },
+  },
+  'POST /me/totp/confirm': {
+    async path() {
+      await withFactor(false)
+      secret = String((await owner.post('/me/totp')).body['secret'])
+      return '/me/totp/confirm'
+    },
+    body: () => ({ code: codeOf(secret) }),
+  },
+  'DELETE /me/totp': {
+    async path() {
+      await withFactor(true)
+      return '/me/totp'
+    },
+  },
+  'POST /me/recovery-codes': {
+    async path() {
+      await withFactor(true)
+      return '/me/recovery-codes'
+    },
+  },
+  'GET /me/sessions': {},
+  'DELETE /me/sessions': {},
+  'DELETE /me/sessions/{id}': { path: async () => `/me/sessions/${await addSession(owner.id)}` },
+  'GET /accounts/{id}/sessions': { path: () => `/accounts/${there['accounts']}/sessions` },
+  'DELETE /accounts/{id}/sessions': { path: () => `/accounts/${there['accounts']}/sessions` },
+  'DELETE /accounts/{id}/sessions/{sessionId}': {
+    async path() {
+      const { id } = await signIn(api, 'member')
+      return `/accounts/${id}/sessions/${await addSession(id)}`
+    },
+  },
+  'DELETE /accounts/{id}/totp': { path: async () => `/accounts/${await addEnrolled()}/totp` },
   'GET /groups/{id}/people': { path: () => `/groups/${there['groups']}/people` },
   'PUT /groups/{id}/people/{personId}': { path: () => `/groups/${there['groups']}/people/${there['people']}` },
   'DELETE /groups/{id}/people/{personId}': {
@@ -86,8 +148,10 @@ const endpoints: Record<string, Line> = {
   'GET /explain': { path: () => `/explain?readerId=${there['readers']}&card=1` },
 }
 const ROUTES = Object.keys(endpoints)
-const CHANGES = ROUTES.filter((route) => !route.startsWith('GET') && !route.endsWith('/me'))
-const READS = ROUTES.filter((route) => !CHANGES.includes(route))
+/** What an account may do about itself, whatever its role. */
+const MINE = ROUTES.filter((route) => /^(?!GET )\S+ \/me\b/.test(route))
+const CHANGES = ROUTES.filter((route) => !route.startsWith('GET') && !MINE.includes(route))
+const READS = [...ROUTES.filter((route) => route.startsWith('GET')), 'PATCH /me']
 const WITH_BODY = ROUTES.filter((route) => endpoints[route]?.body)
 const WITH_ID = ROUTES.filter((route) => route.includes('{'))
 
@@ -204,7 +268,7 @@ describe('it refuses the wrong caller', () => {
   test.each([
     ['auditor', /^/],
     ['operator', /^(?!GET .accounts)/],
-    ['member', /^(GET .(me|people|cards|events)|PATCH .me)$/],
+    ['member', /^(GET .(me|me.sessions|people|cards|events)|PATCH .me)$/],
   ] as const)('what the role %s may read is open to it, and nothing else', (role, open) =>
     inRole(role, async () => {
       const answers = await each(READS, (route) => call(route))
