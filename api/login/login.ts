@@ -27,7 +27,7 @@ const Credentials = v.strictObject({
 
 const Refresh = v.strictObject({ refresh_token: v.pipe(v.string(), v.minLength(1), v.maxLength(128)) })
 
-const accountTarget = (id: string) => ({ target: { kind: 'accounts', id } })
+const accountTarget = (id: string) => ({ target: { kind: 'account', id } })
 
 /**
  * Whoever gave the right password signs in, with a code where there is a second factor. Their account is read again: to

@@ -49,7 +49,7 @@ export const accountAccess = new Hono<AppEnv>()
       await audited(c, 'accounts.sessions.delete', async (tx) => {
         await lockGranted(tx, c.var.caller, id)
         const before = await tx.delete(table).where(eq(table.accountId, id)).returning(columns)
-        return { target: { kind: 'accounts', id }, before, answer: undefined }
+        return { target: { kind: 'account', id }, before, answer: undefined }
       })
       return c.body(null, 204)
     },
@@ -65,7 +65,7 @@ export const accountAccess = new Hono<AppEnv>()
         await lockGranted(tx, c.var.caller, id)
         const one = and(eq(table.id, sessionId), eq(table.accountId, id))
         const [before] = await tx.delete(table).where(one).returning(columns)
-        return { target: { kind: 'sessions', id: sessionId }, before: found(before, 'session'), answer: undefined }
+        return { target: { kind: 'session', id: sessionId }, before: found(before, 'session'), answer: undefined }
       })
       return c.body(null, 204)
     },
@@ -86,7 +86,7 @@ export const accountAccess = new Hono<AppEnv>()
         if (!totp) refuse(404, 'There is no second factor on this account.')
         await removeFactor(tx, id)
         await endSessions(tx, id)
-        return { target: { kind: 'accounts', id }, before: { totp }, after: { totp: false }, answer: undefined }
+        return { target: { kind: 'account', id }, before: { totp }, after: { totp: false }, answer: undefined }
       })
       return c.body(null, 204)
     },

@@ -30,7 +30,7 @@ const lockMine = async (tx: Tx, id: string) => {
   return found(account, 'account')
 }
 
-const mine = (id: string) => ({ target: { kind: 'accounts', id } })
+const mine = (id: string) => ({ target: { kind: 'account', id } })
 
 /** The second factor of the account that is signed in, and the proof that it is still the same person. */
 export const myFactor = new Hono<AppEnv>()

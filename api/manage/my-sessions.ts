@@ -65,7 +65,7 @@ export const mySessions = new Hono<AppEnv>()
       await audited(c, 'me.sessions.delete', async (tx) => {
         const others = and(eq(table.accountId, id), ne(table.id, sessionId))
         const before = await tx.delete(table).where(others).returning(columns)
-        return { target: { kind: 'accounts', id }, before, answer: undefined }
+        return { target: { kind: 'account', id }, before, answer: undefined }
       })
       return c.body(null, 204)
     },
@@ -79,7 +79,7 @@ export const mySessions = new Hono<AppEnv>()
       await audited(c, 'me.sessions.delete', async (tx) => {
         const one = and(eq(table.id, id), eq(table.accountId, accountOf(c).id))
         const [before] = await tx.delete(table).where(one).returning(columns)
-        return { target: { kind: 'sessions', id }, before: found(before, 'session'), answer: undefined }
+        return { target: { kind: 'session', id }, before: found(before, 'session'), answer: undefined }
       })
       return c.body(null, 204)
     },

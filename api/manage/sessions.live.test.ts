@@ -79,7 +79,7 @@ describe('my sessions', () => {
     expectProblem(await me.delete(path), 404)
     expect((await me.delete(`/me/sessions/${await currentId(me)}`)).status).toBe(204)
     await expectEnded(me)
-    expect(await actions(me.id)).toEqual(['me.sessions.delete sessions', 'me.sessions.delete sessions'])
+    expect(await actions(me.id)).toEqual(['me.sessions.delete session', 'me.sessions.delete session'])
   })
 
   test('are ended all but the one that asks', async () => {
@@ -89,7 +89,7 @@ describe('my sessions', () => {
     for (const other of others) await expectEnded(other)
     await expectAlive(me)
     await expectAlive(stranger)
-    expect(await actions(me.id)).toEqual(['me.sessions.delete accounts'])
+    expect(await actions(me.id)).toEqual(['me.sessions.delete account'])
   })
 
   test('are nobody else’s: a foreign one is as unknown as none', async () => {
@@ -127,8 +127,8 @@ describe('the sessions of others', () => {
     await expectEnded(two)
     await expectEnded(other)
     expect((await owner.get(path)).body.items).toEqual([])
-    expect(await actions(admin.id)).toEqual(['accounts.sessions.delete sessions'])
-    expect(await actions(owner.id)).toEqual(['accounts.sessions.delete accounts'])
+    expect(await actions(admin.id)).toEqual(['accounts.sessions.delete session'])
+    expect(await actions(owner.id)).toEqual(['accounts.sessions.delete account'])
   })
 
   test('of those above are not ended', async () => {
