@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { readConfig } from './config.ts'
 import { readEnvironment, SetupError } from './contract/environment.ts'
-import { isLocal } from './db/local.ts'
+import { isLocal } from './db/is-local.ts'
 import { embeddedSecrets, openDataDir } from './embedded/secrets.ts'
 import { LEAST_CHARACTERS, Typed } from './login/passwords.ts'
 import { email } from './validate.ts'
