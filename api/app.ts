@@ -21,6 +21,7 @@ import { cards } from './manage/cards.ts'
 import { events } from './manage/events.ts'
 import { explain } from './manage/explain.ts'
 import { groups } from './manage/groups.ts'
+import { invitations } from './manage/invitations.ts'
 import { me } from './manage/me.ts'
 import { myFactor } from './manage/my-factor.ts'
 import { mySessions } from './manage/my-sessions.ts'
@@ -80,6 +81,7 @@ export const management = new Hono<AppEnv>()
   .route('/bridges', bridges)
   .route('/accounts', accounts)
   .route('/accounts', accountAccess)
+  .route('/accounts', invitations)
   .route('/events', events)
   .route('/explain', explain)
 

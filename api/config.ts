@@ -1,5 +1,6 @@
 import * as v from 'valibot'
-import { readEnvironment } from './contract/environment.ts'
+import { readEnvironment, SetupError } from './contract/environment.ts'
+import { isLocal } from './db/is-local.ts'
 
 /** 32 bytes or more in base64 (or base64url), the root of every other key. */
 const appKey = v.pipe(
@@ -33,6 +34,15 @@ const origins = v.pipe(
   ),
 )
 
+/** `https://…` without a path at its end; in the clear only to this machine. */
+const webAddress = v.pipe(
+  v.string(),
+  v.url(),
+  v.maxLength(500),
+  v.check((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), 'not a web address'),
+  v.check((url) => !url.startsWith('http:') || isLocal(url), 'not https'),
+)
+
 const Config = v.object({
   APP_KEY: appKey,
   APP_KEY_PREVIOUS: v.optional(appKey),
@@ -46,13 +56,30 @@ const Config = v.object({
       v.transform((word) => word === 'true'),
     ),
   ),
+  PUBLIC_URL: v.optional(
+    v.pipe(
+      webAddress,
+      v.check((url) => !/[?#]/.test(url), 'only an address'),
+      v.transform((url) => url.replace(/\/+$/, '')),
+    ),
+  ),
+  MAIL_FROM: v.optional(
+    v.pipe(v.string(), v.maxLength(320), v.regex(/^([^\p{C}<>"]*<[^\s<>@,]+@[^\s<>@,]+>|[^\s<>@,]+@[^\s<>@,]+)$/u)),
+  ),
+  MAIL_HOOK_URL: v.optional(webAddress),
+  MAIL_HOOK_TOKEN: v.optional(v.pipe(v.string(), v.maxLength(4_000), v.regex(/^[\x21-\x7e]+$/))),
 })
-export type Config = v.InferOutput<typeof Config> & {
+type Settings = v.InferOutput<typeof Config>
+
+export type Config = Omit<Settings, 'PUBLIC_URL' | 'REQUIRE_MFA'> & {
+  /** Where real people are let in: nothing is made up there, and nothing printed that is for one reader. */
+  production: boolean
+  PUBLIC_URL: string
   /** May an account of the role owner or admin do nothing before it has a second factor? */
   REQUIRE_MFA: boolean
 }
 
-const HINTS: Record<keyof v.InferOutput<typeof Config>, string> = {
+const HINTS: Record<keyof Settings, string> = {
   APP_KEY: '32 random bytes in base64; make one with: openssl rand -base64 32',
   APP_KEY_PREVIOUS: 'the APP_KEY of before, in base64, while it is being replaced',
   ACCESS_TOKEN_MINUTES: 'whole minutes from 1 to 1440',
@@ -60,6 +87,19 @@ const HINTS: Record<keyof v.InferOutput<typeof Config>, string> = {
   SESSION_IDLE_MINUTES: 'whole minutes from 1 to 10080',
   CORS_ORIGINS: 'origins separated by commas, such as https://doors.example.org',
   REQUIRE_MFA: 'true or false',
+  PUBLIC_URL: 'where people reach this API, such as https://doors.example.org',
+  MAIL_FROM: 'the sender of mail, such as Lintel <doors@example.org>',
+  MAIL_HOOK_URL: 'an https address that takes mail as JSON',
+  MAIL_HOOK_TOKEN: 'printable ASCII without spaces',
+}
+
+/** Where nobody said where people reach the API, and only its developer does. */
+const PUBLIC_URL = 'http://127.0.0.1:8080'
+
+/** Mail needs a sender, and in production an address for its links: never the one a request came to, which anybody can forge. */
+const requireMailSettings = ({ MAIL_FROM, PUBLIC_URL }: Settings, production: boolean): void => {
+  if (MAIL_FROM === undefined) throw new SetupError(`MAIL_FROM is not set: ${HINTS.MAIL_FROM}.`)
+  if (production && PUBLIC_URL === undefined) throw new SetupError(`PUBLIC_URL is not set: ${HINTS.PUBLIC_URL}.`)
 }
 
 /**
@@ -67,6 +107,12 @@ const HINTS: Record<keyof v.InferOutput<typeof Config>, string> = {
  * what protects is on unless somebody turns it off.
  */
 export const readConfig = (env: Record<string, unknown>, { production }: { production: boolean }): Config => {
-  const config = readEnvironment(Config, HINTS, env)
-  return { ...config, REQUIRE_MFA: config.REQUIRE_MFA ?? production }
+  const settings = readEnvironment(Config, HINTS, env)
+  if (env['SMTP_URL'] || settings.MAIL_HOOK_URL !== undefined) requireMailSettings(settings, production)
+  return {
+    ...settings,
+    PUBLIC_URL: settings.PUBLIC_URL ?? PUBLIC_URL,
+    REQUIRE_MFA: settings.REQUIRE_MFA ?? production,
+    production,
+  }
 }

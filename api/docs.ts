@@ -13,6 +13,7 @@ const refusals = {
   409: 'It conflicts with what is there; `detail` says with what.',
   415: 'The body is not JSON.',
   422: 'Some of the input cannot be used; `errors` says which.',
+  503: 'Not available right now; `detail` says why.',
 } as const
 
 type Refusal = keyof typeof refusals
@@ -24,7 +25,7 @@ export const doc = (
   tag: string,
   summary: string,
   answer: {
-    status?: 200 | 201 | 204
+    status?: 200 | 201 | 202 | 204
     schema?: v.GenericSchema
     type?: string
     refusals?: readonly Refusal[]

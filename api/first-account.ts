@@ -1,6 +1,7 @@
 import { SetupError } from './contract/environment.ts'
 import { accounts } from './db/schema.ts'
 import { newPassword } from './embedded/secrets.ts'
+import { objection } from './login/blocklist.ts'
 import type { NodeConfig } from './node-config.ts'
 import type { Platform } from './platform.ts'
 
@@ -24,6 +25,9 @@ export const makeFirstAccount = async (
   }
   const chosen = given ?? newPassword()
   const email = config.ADMIN_EMAIL
+  const reason = config.production ? objection(chosen, { email }) : undefined
+  if (reason !== undefined)
+    throw new SetupError(`ADMIN_PASSWORD ${reason}: choose another one (openssl rand -base64 18).`)
   await db.insert(accounts).values({ email, role: 'owner', passwordHash: await password.hash(chosen) })
   return { email, password: given === undefined ? chosen : undefined }
 }

@@ -1,5 +1,5 @@
 import { lt, sql } from 'drizzle-orm'
-import { sessions } from './db/schema.ts'
+import { mailTokens, sessions } from './db/schema.ts'
 import type { Platform } from './platform.ts'
 
 /** A number of our own choosing: whoever holds this advisory lock runs the jobs, nobody else does at the same time. */
@@ -12,6 +12,7 @@ export const daily = async ({ db, now, log }: Platform): Promise<void> => {
       const [lock] = await tx.execute<{ mine: boolean }>(sql`select pg_try_advisory_xact_lock(${LOCK}) as mine`)
       if (!lock?.mine) return
       const gone = await tx.delete(sessions).where(lt(sessions.expiresAt, now())).returning({ id: sessions.id })
+      await tx.delete(mailTokens).where(lt(mailTokens.expiresAt, now()))
       log('info', 'daily', { expiredSessions: gone.length })
     })
   } catch (error) {

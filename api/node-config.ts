@@ -18,6 +18,7 @@ const NodeConfig = v.object({
   MQTT_PORT: v.optional(port, '1883'),
   ADMIN_EMAIL: v.optional(email, 'admin@lintel.local'),
   ADMIN_PASSWORD: v.optional(Typed),
+  SMTP_URL: v.optional(v.pipe(v.string(), v.regex(/^smtps?:\/\//), v.url())),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
 
@@ -28,8 +29,13 @@ const HINTS = {
   MQTT_URL: 'mqtt://host:1883 or mqtts://host:8883',
   ADMIN_EMAIL: 'an e-mail address',
   ADMIN_PASSWORD: 'at most 72 bytes, without NUL',
+  SMTP_URL: 'smtps://user:password@host:465, or smtp://user:password@host:587',
   LOG_LEVEL: 'debug, info, warn, error or silent',
 }
+
+/** Where a server that listens there is reached from this machine. */
+export const addressOf = (host: string, port: number): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 
 /**
  * The environment of a Node process. On the embedded default a missing APP_KEY is made once and kept in DATA_DIR; with a
@@ -41,7 +47,8 @@ export const readNodeConfig = (env: Record<string, unknown>) => {
   const mayMakeUp = node.DATABASE_URL === undefined && !production
   if (node.DATABASE_URL === undefined || node.MQTT_URL === undefined) openDataDir(node.DATA_DIR)
   const made = mayMakeUp && !env['APP_KEY'] ? embeddedSecrets(node.DATA_DIR) : {}
-  const app = readConfig({ ...env, ...made }, { production })
+  const PUBLIC_URL = env['PUBLIC_URL'] || (production ? undefined : addressOf(node.HOST, node.PORT))
+  const app = readConfig({ ...env, ...made, PUBLIC_URL }, { production })
   if (production && node.ADMIN_PASSWORD !== undefined && [...node.ADMIN_PASSWORD].length < LEAST_CHARACTERS) {
     throw new SetupError(
       `ADMIN_PASSWORD is too weak: at least ${LEAST_CHARACTERS} characters, such as openssl rand -base64 18 gives.`,

@@ -11,7 +11,9 @@ import { isMigrated } from './db/ready.ts'
 import { type FirstAccount, makeFirstAccount } from './first-account.ts'
 import { daily } from './jobs.ts'
 import { bcrypt } from './login/bcrypt.ts'
-import { type NodeConfig, readNodeConfig } from './node-config.ts'
+import { byHook } from './mail/hook.ts'
+import { type Mail, printed } from './mail/mail.ts'
+import { addressOf, type NodeConfig, readNodeConfig } from './node-config.ts'
 import { database, type Log, type Platform } from './platform.ts'
 
 export type Api = {
@@ -49,6 +51,14 @@ const startEmbedded = async (dataDir: string) => {
   return { socket, close }
 }
 
+/** By SMTP, or by the hook; where neither is set, in development links are printed and in production mail is off. */
+const mailOf = async ({ SMTP_URL, app }: NodeConfig, log: Log): Promise<Mail | undefined> => {
+  const { MAIL_FROM: from = '', MAIL_HOOK_URL, MAIL_HOOK_TOKEN } = app
+  if (SMTP_URL !== undefined) return (await import('./mail/smtp.ts')).bySmtp({ url: SMTP_URL, from })
+  if (MAIL_HOOK_URL !== undefined) return byHook({ url: MAIL_HOOK_URL, token: MAIL_HOOK_TOKEN, from })
+  return app.production ? undefined : printed(log)
+}
+
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Builds the platform once, makes sure of the database and the first account, serves, and runs the daily jobs. */
@@ -60,11 +70,14 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
   // The embedded database is one session, with one connection for all.
   const doorSql = 'socket' in where ? sql : connect(where, 'doors')
   const log = logger(config.LOG_LEVEL)
+  const mail = await mailOf(config, log)
   const platform: Platform = {
     config: config.app,
     db: database(sql),
     doorDb: database(doorSql),
     password: bcrypt,
+    mail,
+    later: (work) => void setImmediate(() => void work()),
     asset,
     now: () => new Date(),
     log,
@@ -109,7 +122,7 @@ const requireMigrated = async ({ db }: Platform): Promise<void> => {
 const listen = ({ ...platform }: Platform, { PORT, HOST }: NodeConfig): Promise<{ server: ServerType; url: string }> =>
   new Promise((resolve, reject) => {
     const server = serve({ fetch: (request) => app.fetch(request, platform), port: PORT, hostname: HOST }, ({ port }) =>
-      resolve({ server, url: `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${port}` }),
+      resolve({ server, url: addressOf(HOST, port) }),
     )
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = `Port ${PORT} on ${HOST} is taken. Stop what listens there, or choose another: PORT=${PORT + 1} npm start`

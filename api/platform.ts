@@ -4,6 +4,7 @@ import type { Sql } from 'postgres'
 import type { Config } from './config.ts'
 import * as schema from './db/schema.ts'
 import type { Permission, Role } from './login/permissions.ts'
+import type { Mail } from './mail/mail.ts'
 
 export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql }
 
@@ -25,6 +26,10 @@ export type Platform = {
   /** The same database over connections that only the scan path uses: no report or import makes a door wait for one. */
   doorDb: Db
   password: Password
+  /** Undefined where mail is off. */
+  mail: Mail | undefined
+  /** Work that nobody waits for, begun after the answer; it never rejects. */
+  later(work: () => Promise<void>): void
   /** A file of the documentation page, from the package that ships it. */
   asset(name: string): Promise<Response>
   now(): Date

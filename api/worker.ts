@@ -5,6 +5,8 @@ import { type Config, readConfig } from './config.ts'
 import { isLocal } from './db/is-local.ts'
 import { daily } from './jobs.ts'
 import { bcryptjs } from './login/bcryptjs.ts'
+import { byHook } from './mail/hook.ts'
+import { type Mail, printed } from './mail/mail.ts'
 import { database, type Log, type Platform } from './platform.ts'
 
 type Env = Record<string, unknown> & {
@@ -33,6 +35,12 @@ const log: Log = (level, event, fields = {}) => {
   if (level !== 'debug') console[level](JSON.stringify({ level, event, ...fields }))
 }
 
+/** By the hook only. Without one, in development links are printed and in production mail is off. */
+const mailOf = ({ production, MAIL_FROM: from = '', MAIL_HOOK_URL, MAIL_HOOK_TOKEN }: Config): Mail | undefined => {
+  if (MAIL_HOOK_URL !== undefined) return byHook({ url: MAIL_HOOK_URL, token: MAIL_HOOK_TOKEN, from })
+  return production ? undefined : printed(log)
+}
+
 /** A socket may not outlive its request on Workers, so each request opens and closes its own. Hyperdrive pools them. */
 const withPlatform = async <T>(
   env: Env,
@@ -43,11 +51,14 @@ const withPlatform = async <T>(
   const sql = postgres(env.HYPERDRIVE.connectionString, { max: 5, fetch_types: false, connect_timeout: 5 })
   const db = database(sql)
   try {
+    const config = configOf(env, request)
     return await work({
-      config: configOf(env, request),
+      config,
       db,
       doorDb: db,
       password: bcryptjs,
+      mail: mailOf(config),
+      later: (work) => ctx.waitUntil(work()),
       // A fetched response's headers cannot be changed, and every answer of ours gets security headers: so a copy.
       asset: async (name) => {
         const file = await env.ASSETS.fetch(new Request(`https://assets.invalid/${name}`))

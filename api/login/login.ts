@@ -10,6 +10,7 @@ import { body, email } from '../validate.ts'
 import { Code, checkCode } from './codes.ts'
 import { accountOf, signedIn } from './guard.ts'
 import { NOBODY, Typed } from './passwords.ts'
+import { reset } from './reset.ts'
 import { exchange, type Tokens as SignedIn, startSession } from './sessions.ts'
 
 const Tokens = v.object({
@@ -55,6 +56,7 @@ const signIn = (c: Context<AppEnv>, known: { id: string; passwordHash: string },
   })
 
 export const login = new Hono<AppEnv>()
+  .route('/login/reset', reset)
   .post(
     '/login',
     doc('login', 'Sign in', { schema: Tokens, refusals: [401, 415, 422], anybody: true }),

@@ -1,4 +1,6 @@
 import * as v from 'valibot'
+import { invalid } from '../errors.ts'
+import { objection, type Whose } from './blocklist.ts'
 
 /** bcrypt reads 72 bytes and stops at a NUL: a password beyond that is refused, never cut. */
 const MOST_BYTES = 72
@@ -20,6 +22,12 @@ export const Chosen = v.pipe(
   Typed,
   v.check((text) => [...text].length >= LEAST_CHARACTERS, `must have at least ${LEAST_CHARACTERS} characters`),
 )
+
+/** Refuses, at the field `password`, what everybody guesses: common passwords, and what says whose account it is. */
+export const requireUncommon = (password: string, whose: Whose): void => {
+  const reason = objection(password, whose)
+  if (reason !== undefined) invalid('password', `${reason}: choose another one`)
+}
 
 /** What an unknown e-mail is checked against, so that it costs the time of a known one. Nobody's: of random bytes. */
 export const NOBODY = '$2b$12$GNUyDm8tfQABvs23WqaJEeij6AHIR/BmMZszDdzBOqaqOvuk9aJni'

@@ -3,11 +3,13 @@ import { Hono } from 'hono'
 import * as v from 'valibot'
 import { ROLES, sessions, accounts as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
-import { found, refuse } from '../errors.ts'
+import { found, invalid, refuse } from '../errors.ts'
 import { accountOf, may } from '../login/guard.ts'
-import { Chosen } from '../login/passwords.ts'
+import { endMailTokens, newMailToken } from '../login/mail-tokens.ts'
+import { Chosen, requireUncommon } from '../login/passwords.ts'
 import { mayGrant, type Role } from '../login/permissions.ts'
 import { recentProof } from '../login/proof.ts'
+import { requireMail, send, tokenMail } from '../mail/mail.ts'
 import type { AppEnv, Caller, Db } from '../platform.ts'
 import { body, change, email, Id, line, param, query } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
@@ -18,7 +20,7 @@ const fields = {
   role: v.picklist(ROLES),
   personId: v.nullish(Id),
   disabled: v.optional(v.boolean()),
-  password: Chosen,
+  password: v.optional(Chosen),
 }
 
 export const Account = v.object({
@@ -62,7 +64,6 @@ const lockOwners = (tx: Tx) =>
     .orderBy(table.id)
     .for('update')
 
-/** The account, locked until the transaction ends. */
 export const lockAccount = async (tx: Tx, id: string) => {
   const owners = await lockOwners(tx)
   const [account] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
@@ -93,16 +94,31 @@ export const accounts = new Hono<AppEnv>()
     '/',
     may('accounts:write'),
     recentProof,
-    doc('accounts', 'Add an account', { status: 201, schema: Account }),
+    doc('accounts', 'Add an account; without a password its address is mailed an invitation to choose one', {
+      status: 201,
+      schema: Account,
+      refusals: [401, 403, 409, 415, 422, 503],
+    }),
     body(v.strictObject(fields)),
     async (c) => {
       const { password, ...values } = c.req.valid('json')
       requireGrant(c.var.caller, values.role)
-      const [row] = await c.env.db
-        .insert(table)
-        .values({ ...values, passwordHash: await c.env.password.hash(password) })
-        .returning(columns)
-      return c.json(found(row, 'account'), 201)
+      if (password === undefined) requireMail(c.env)
+      else requireUncommon(password, values)
+      const passwordHash = password === undefined ? null : await c.env.password.hash(password)
+      const { account, token } = await c.env.db.transaction(async (tx) => {
+        const [row] = await tx
+          .insert(table)
+          .values({ ...values, passwordHash })
+          .returning(columns)
+        const account = found(row, 'account')
+        const token = password === undefined ? await newMailToken(c.env, tx, account.id, 'invitation') : undefined
+        return { account, token }
+      })
+      if (token !== undefined && !(await send(c.env, tokenMail(c.env, 'invitation', account.email, token)))) {
+        refuse(503, `The account is there, but its invitation was not sent: POST /accounts/${account.id}/invitation.`)
+      }
+      return c.json(account, 201)
     },
   )
   .get('/:id', may('accounts:read'), doc('accounts', 'One account', { schema: Account }), param('id'), async (c) => {
@@ -120,6 +136,13 @@ export const accounts = new Hono<AppEnv>()
     async (c) => {
       const { id } = c.req.valid('param')
       const { password, ...values } = c.req.valid('json')
+      if (password !== undefined) {
+        const [before] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
+        const account = found(before, 'account')
+        if (id === c.var.caller.id) invalid('password', 'change your own password at /me, with the current one')
+        requireGrant(c.var.caller, account.role)
+        requireUncommon(password, { email: values.email ?? account.email, name: values.name ?? account.name })
+      }
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
       const row = await c.env.db.transaction(async (tx) => {
         const { role, isLastOwner } = await lockAccount(tx, id)
@@ -130,6 +153,9 @@ export const accounts = new Hono<AppEnv>()
         if (password !== undefined || values.disabled === true) {
           await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, accountOf(c).sessionId)))
         }
+        // What was mailed was for whoever read that address, and for the password of then.
+        if (password !== undefined || values.disabled === true || values.email !== undefined)
+          await endMailTokens(tx, id)
         const [after] = await tx
           .update(table)
           .set({ ...values, ...secret })

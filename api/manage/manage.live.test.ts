@@ -78,6 +78,8 @@ const withFactor = async (on: boolean) => {
 
 /** The secret that the owner is about to confirm. */
 let secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
+/** An account whose holder has not chosen a password yet. */
+const invite = () => add('accounts', { password: undefined })
 
 type Line = { body?: () => Fields; path?: () => Promise<string> | string }
 
@@ -143,6 +145,8 @@ const endpoints: Record<string, Line> = {
     },
   },
   'POST /bridges/{id}/rotate': { path: () => `/bridges/${there['bridges']}/rotate` },
+  'POST /accounts/{id}/invitation': { path: async () => `/accounts/${await invite()}/invitation` },
+  'POST /accounts/{id}/reset': { path: async () => `/accounts/${await add('accounts')}/reset` },
   'GET /events': {},
   'GET /events/{id}': { path: () => `/events/${there['events']}` },
   'GET /explain': { path: () => `/explain?readerId=${there['readers']}&card=1` },
@@ -199,7 +203,13 @@ describe('the table', () => {
   const routesOfApp = app.routes
     .filter(({ method, path }) => method !== 'ALL' && path.startsWith('/api/v1/'))
     .map(({ method, path }) => `${method} ${path.slice('/api/v1'.length).replaceAll(/:(\w+)/g, '{$1}')}`)
-  const forAnybody = ['POST /login', 'POST /login/refresh', 'POST /logout']
+  const forAnybody = [
+    'POST /login',
+    'POST /login/refresh',
+    'POST /login/reset',
+    'POST /login/reset/confirm',
+    'POST /logout',
+  ]
 
   test('has a line for every management endpoint that is documented', () => {
     const documented = Object.entries(spec.paths)

