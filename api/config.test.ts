@@ -32,3 +32,33 @@ test.each([
 ])('%s is on this machine: %s', (url, local) => {
   expect(isLocal(url)).toBe(local)
 })
+
+const HOOK = { APP_KEY, MAIL_HOOK_URL: 'https://mail.example.org/send', MAIL_FROM: 'doors@example.org' }
+
+test.each<[string, Record<string, unknown>, RegExp]>([
+  ['a hook without TLS', { ...HOOK, MAIL_HOOK_URL: 'http://mail.example.org/' }, /^MAIL_HOOK_URL is not usable/],
+  ['a hook that is no web address', { ...HOOK, MAIL_HOOK_URL: 'file:///etc/passwd' }, /^MAIL_HOOK_URL is not usable/],
+  ['a hook without a sender', { ...HOOK, MAIL_FROM: '' }, /^MAIL_FROM is not set/],
+  ['SMTP without a sender', { APP_KEY, SMTP_URL: 'smtps://hunter2@mail.example.org' }, /^MAIL_FROM is not set/],
+  ['a sender with a line more', { ...HOOK, MAIL_FROM: 'a@example.org\r\nBcc: b@example.org' }, /^MAIL_FROM is not us/],
+  ['two senders', { ...HOOK, MAIL_FROM: 'a@example.org,b@example.org' }, /^MAIL_FROM is not usable/],
+  ['links into nowhere', HOOK, /^PUBLIC_URL is not set/],
+  ['links in the clear', { ...HOOK, PUBLIC_URL: 'http://doors.example.org' }, /^PUBLIC_URL is not usable/],
+  ['links with a query', { ...HOOK, PUBLIC_URL: 'https://doors.example.org/?x=' }, /^PUBLIC_URL is not usable/],
+  ['a token with a line more', { ...HOOK, MAIL_HOOK_TOKEN: 'hunter2\r\nX: y' }, /^MAIL_HOOK_TOKEN is not usable/],
+])('%s stops the start with a sentence, and shows no value', (_, env, sentence) => {
+  const read = () => readConfig(env, { production: true })
+  expect(read).toThrow(sentence)
+  expect(read).not.toThrow(/hunter2/)
+})
+
+test('mail works with a sender and an address for its links, and without any mail nothing is asked for', () => {
+  const env = { ...HOOK, MAIL_FROM: 'Lintel <doors@example.org>', PUBLIC_URL: 'https://doors.example.org/lintel/' }
+  expect(readConfig(env, { production: true })).toMatchObject({
+    PUBLIC_URL: 'https://doors.example.org/lintel',
+    MAIL_FROM: 'Lintel <doors@example.org>',
+  })
+  const local = { ...HOOK, MAIL_HOOK_URL: 'http://127.0.0.1:8025/' }
+  expect(readConfig(local, { production: false }).MAIL_HOOK_URL).toBe('http://127.0.0.1:8025/')
+  expect(readConfig({ APP_KEY }, { production: true }).MAIL_FROM).toBeUndefined()
+})

@@ -6,7 +6,7 @@ import type { Platform } from './platform.ts'
 const LOCK = 0x6c696e75
 
 /** What has to be done once a day, on Node by a timer and on Workers by cron. Never throws: tomorrow comes again. */
-export const daily = async ({ db, now, log }: Platform): Promise<void> => {
+export const daily = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log'>): Promise<void> => {
   try {
     await db.transaction(async (tx) => {
       const [lock] = await tx.execute<{ mine: boolean }>(sql`select pg_try_advisory_xact_lock(${LOCK}) as mine`)

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { accounts, audit, mailTokens, sessions } from '../db/schema.ts'
+import { daily } from '../jobs.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, newSession, signIn } from '../testing/caller.ts'
 import { hashOf, newSecret } from './tokens.ts'
@@ -172,6 +173,14 @@ describe('a token', () => {
       expectProblem(await confirm({ token, password }), 422, 'password')
     }
     expect((await confirm({ token, password: NEW_PASSWORD })).status).toBe(204)
+  })
+
+  test('that has expired is removed by the daily job, and no other', async () => {
+    const other = await signIn(api, 'member')
+    await tokenFor(other, -1)
+    const good = await tokenFor(other)
+    await daily({ db: api.db, now: () => new Date(), log: () => {} })
+    expect((await tokensOf(other)).map(({ hash }) => hash)).toEqual([await hashOf(good)])
   })
 
   test('of somebody else’s account gives no hint about passwords', async () => {
