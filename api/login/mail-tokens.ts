@@ -12,9 +12,13 @@ const REST_MS = 5 * MINUTE_MS
 
 export type Purpose = keyof typeof LASTS_MS
 
-/** Nothing that was mailed for this account is good any more. */
-export const endMailTokens = async (tx: Tx, accountId: string): Promise<void> => {
-  await tx.delete(mailTokens).where(eq(mailTokens.accountId, accountId))
+/** Nothing that was mailed for this account is good any more. The hashes of what there was until now. */
+export const endMailTokens = async (tx: Tx, accountId: string): Promise<string[]> => {
+  const ended = await tx
+    .delete(mailTokens)
+    .where(eq(mailTokens.accountId, accountId))
+    .returning({ hash: mailTokens.hash })
+  return ended.map(({ hash }) => hash)
 }
 
 /** A new token, in place of all older ones of this account. */

@@ -69,7 +69,6 @@ export const reset = new Hono<AppEnv>()
       const passwordHash = await c.env.password.hash(password)
 
       const isDone = await db.transaction(async (tx) => {
-        // Locked from here on, so that of two who use the token at once the second finds none.
         const current = (await accountOfToken(c.env, tx, hash)) ?? notGood()
         const target = { kind: 'account', id: current.id }
         if (current.totp && !(await checkCode(c.env, tx, current, code ?? ''))) {
@@ -78,7 +77,8 @@ export const reset = new Hono<AppEnv>()
         }
         await tx.update(accounts).set({ passwordHash }).where(eq(accounts.id, current.id))
         await tx.delete(sessions).where(eq(sessions.accountId, current.id))
-        await endMailTokens(tx, current.id)
+        // The account is locked, so of two who use the token at once the second finds it ended.
+        if (!(await endMailTokens(tx, current.id)).includes(hash)) notGood()
         await note(tx, c, 'login.reset.confirm', { target })
         return true
       })

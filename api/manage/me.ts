@@ -50,12 +50,13 @@ export const me = new Hono<AppEnv>()
       }
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
       const row = await db.transaction(async (tx) => {
+        // The account first, as everybody who changes one does, so that no two wait for each other.
+        const change = { ...secret, ...(name !== undefined && { name }) }
+        const [after] = await tx.update(table).set(change).where(eq(table.id, id)).returning(columns)
         if (password !== undefined) {
           await endMailTokens(tx, id)
           await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, sessionId)))
         }
-        const change = { ...secret, ...(name !== undefined && { name }) }
-        const [after] = await tx.update(table).set(change).where(eq(table.id, id)).returning(columns)
         return after
       })
       return c.json(found(row, 'account'))
