@@ -24,10 +24,12 @@ export const openMailbox = async (): Promise<Mailbox> => {
   let reply: { status: number; headers: Record<string, string> } = { status: 202, headers: {} }
   const server = createServer(async (request, response) => {
     const body = await text(request)
-    if (request.headers.authorization === `Bearer ${HOOK_TOKEN}` && reply.status === 202) {
+    // What follows a redirect comes to another path, and is kept, to be seen.
+    const { status, headers } = request.url === '/mail' ? reply : { status: 202, headers: {} }
+    if (request.headers.authorization === `Bearer ${HOOK_TOKEN}` && status === 202) {
       all.push({ ...JSON.parse(body), headers: request.headers })
     }
-    response.writeHead(reply.status, reply.headers).end()
+    response.writeHead(status, headers).end()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
