@@ -1,6 +1,7 @@
 import { and, asc, eq, ilike, ne, or } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
 import { ROLES, sessions, accounts as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found, invalid, refuse } from '../errors.ts'
@@ -43,6 +44,9 @@ export const columns = {
   disabled: table.disabled,
   totp: table.totp,
 }
+
+/** What the audit log says of a new password: that there is one. */
+export const NEW_PASSWORD = { newPassword: true }
 
 /** Nobody makes, changes or ends an account of a role that they may not give. */
 export const requireGrant = ({ role }: Caller, ...roles: (Role | undefined)[]) => {
@@ -106,14 +110,14 @@ export const accounts = new Hono<AppEnv>()
       if (password === undefined) requireMail(c.env)
       else requireUncommon(password, values)
       const passwordHash = password === undefined ? null : await c.env.password.hash(password)
-      const { account, token } = await c.env.db.transaction(async (tx) => {
+      const { account, token } = await audited(c, 'accounts.create', async (tx) => {
         const [row] = await tx
           .insert(table)
           .values({ ...values, passwordHash })
           .returning(columns)
         const account = found(row, 'account')
         const token = password === undefined ? await newMailToken(c.env, tx, account.id, 'invitation') : undefined
-        return { account, token }
+        return { target: { kind: 'account', id: account.id }, after: account, answer: { account, token } }
       })
       if (token !== undefined && !(await send(c.env, tokenMail(c.env, 'invitation', account.email, token)))) {
         refuse(503, `The account is there, but its invitation was not sent: POST /accounts/${account.id}/invitation.`)
@@ -144,9 +148,9 @@ export const accounts = new Hono<AppEnv>()
         requireUncommon(password, { email: values.email ?? account.email, name: values.name ?? account.name })
       }
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
-      const row = await c.env.db.transaction(async (tx) => {
-        const { role, isLastOwner } = await lockAccount(tx, id)
-        requireGrant(c.var.caller, role, values.role)
+      const account = await audited(c, 'accounts.update', async (tx) => {
+        const { isLastOwner, ...before } = await lockAccount(tx, id)
+        requireGrant(c.var.caller, before.role, values.role)
         const leaves = values.disabled === true || (values.role !== undefined && values.role !== 'owner')
         if (isLastOwner && leaves) refuseLastOwner()
         // A new password signs everybody out who signed in with the old one, except whoever is changing it.
@@ -156,14 +160,16 @@ export const accounts = new Hono<AppEnv>()
         // What was mailed was for whoever read that address, and for the password of then.
         if (password !== undefined || values.disabled === true || values.email !== undefined)
           await endMailTokens(tx, id)
-        const [after] = await tx
+        const [row] = await tx
           .update(table)
           .set({ ...values, ...secret })
           .where(eq(table.id, id))
           .returning(columns)
-        return after
+        const answer = found(row, 'account')
+        const after = { ...answer, ...(password !== undefined && NEW_PASSWORD) }
+        return { target: { kind: 'account', id }, before, after, answer }
       })
-      return c.json(found(row, 'account'))
+      return c.json(account)
     },
   )
   .delete(
@@ -174,11 +180,12 @@ export const accounts = new Hono<AppEnv>()
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      await c.env.db.transaction(async (tx) => {
-        const { role, isLastOwner } = await lockAccount(tx, id)
-        requireGrant(c.var.caller, role)
+      await audited(c, 'accounts.delete', async (tx) => {
+        const { isLastOwner, ...before } = await lockAccount(tx, id)
+        requireGrant(c.var.caller, before.role)
         if (isLastOwner) refuseLastOwner()
         await tx.delete(table).where(eq(table.id, id))
+        return { target: { kind: 'account', id }, before, answer: null }
       })
       return c.body(null, 204)
     },

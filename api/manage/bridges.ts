@@ -3,6 +3,8 @@ import { Hono } from 'hono'
 import { base64url } from 'jose'
 import * as v from 'valibot'
 import { bridgeKey } from '../access/keys.ts'
+import { audited } from '../audit/audited.ts'
+import { added, changed, removed } from '../audit/rows.ts'
 import { bridges as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
@@ -23,11 +25,14 @@ const BridgeWithKey = v.object({ ...Bridge.entries, key: v.string() })
 
 const columns = { id: table.id, name: table.name, lastSeenAt: table.lastSeenAt }
 
+/** Of which generation its key is, is for the audit log only. */
+const shown = ({ id, name, lastSeenAt }: typeof table.$inferSelect) => ({ id, name, lastSeenAt })
+
 /** The only two answers that carry a key: it is derived, never stored, so it cannot be shown again. */
-const withKey = async ({ config }: Platform, row: typeof table.$inferSelect) => {
-  const { generation, previousUntil: _, ...bridge } = row
-  return { ...bridge, key: base64url.encode(await bridgeKey(config.APP_KEY, bridge.id, generation)) }
-}
+const withKey = async ({ config }: Platform, row: typeof table.$inferSelect) => ({
+  ...shown(row),
+  key: base64url.encode(await bridgeKey(config.APP_KEY, row.id, row.generation)),
+})
 
 export const bridges = new Hono<AppEnv>()
   .get(
@@ -56,8 +61,8 @@ export const bridges = new Hono<AppEnv>()
     }),
     body(v.strictObject(fields)),
     async (c) => {
-      const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
-      return c.json(await withKey(c.env, found(row, 'bridge')), 201)
+      const row = await audited(c, 'bridges.create', (tx) => added(tx, table, 'bridge', c.req.valid('json')))
+      return c.json(await withKey(c.env, row), 201)
     },
   )
   .get('/:id', may('bridges:read'), doc('bridges', 'One bridge', { schema: Bridge }), param('id'), async (c) => {
@@ -73,8 +78,8 @@ export const bridges = new Hono<AppEnv>()
     body(change(fields)),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning(columns)
-      return c.json(found(row, 'bridge'))
+      const row = await audited(c, 'bridges.update', (tx) => changed(tx, table, 'bridge', id, c.req.valid('json')))
+      return c.json(shown(row))
     },
   )
   .post(
@@ -89,13 +94,12 @@ export const bridges = new Hono<AppEnv>()
     async (c) => {
       const { id } = c.req.valid('param')
       const { keepMinutes } = c.req.valid('json')
-      const previousUntil = new Date(c.env.now().getTime() + keepMinutes * 60_000)
-      const [row] = await c.env.db
-        .update(table)
-        .set({ generation: sql`${table.generation} + 1`, previousUntil })
-        .where(eq(table.id, id))
-        .returning()
-      return c.json(await withKey(c.env, found(row, 'bridge')))
+      const values = {
+        generation: sql`${table.generation} + 1`,
+        previousUntil: new Date(c.env.now().getTime() + keepMinutes * 60_000),
+      }
+      const row = await audited(c, 'bridges.rotate', (tx) => changed(tx, table, 'bridge', id, values))
+      return c.json(await withKey(c.env, row))
     },
   )
   .delete(
@@ -106,8 +110,7 @@ export const bridges = new Hono<AppEnv>()
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-      found(row, 'bridge')
+      await audited(c, 'bridges.delete', (tx) => removed(tx, table, 'bridge', id))
       return c.body(null, 204)
     },
   )

@@ -1,6 +1,8 @@
 import { and, asc, eq, ilike, or, sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
+import { added, changed, locked, removed } from '../audit/rows.ts'
 import { type CardNumber, canonicalDecimal, canonicalHex, FORMS, keysOfCard } from '../contract/card-views.ts'
 import { STATUSES } from '../contract/decide.ts'
 import { cardKeys, people, cards as table } from '../db/schema.ts'
@@ -89,12 +91,12 @@ export const cards = new Hono<AppEnv>()
     async (c) => {
       const { form = 'hex', ...input } = c.req.valid('json')
       const values = { ...input, form, number: canonicalNumber({ form, number: input.number }) }
-      const card = await c.env.db.transaction(async (tx) => {
-        const [row] = await tx.insert(table).values(values).returning()
-        await writeKeys(tx, found(row, 'card'))
-        return row
+      const card = await audited(c, 'cards.create', async (tx) => {
+        const change = await added(tx, table, 'card', values)
+        await writeKeys(tx, change.after)
+        return change
       })
-      return c.json(found(card, 'card'), 201)
+      return c.json(card, 201)
     },
   )
   .get('/:id', may('cards:read', 'own:read'), doc('cards', 'One card', { schema: Card }), param('id'), async (c) => {
@@ -114,18 +116,17 @@ export const cards = new Hono<AppEnv>()
     async (c) => {
       const { id } = c.req.valid('param')
       const input = c.req.valid('json')
-      const card = await c.env.db.transaction(async (tx) => {
-        const [before] = await tx.select().from(table).where(eq(table.id, id)).for('update')
-        const was = found(before, 'card')
-        const { form = was.form, number = was.number } = input
+      const card = await audited(c, 'cards.update', async (tx) => {
+        const before = await locked(tx, table, 'card', id)
+        const { form = before.form, number = before.number } = input
         const values = { ...input, form, number: canonicalNumber({ form, number }) }
-        const [row] = await tx.update(table).set(values).where(eq(table.id, id)).returning()
-        if (form === was.form && values.number === was.number) return row
+        const change = await changed(tx, table, 'card', id, values)
+        if (form === before.form && values.number === before.number) return change
         await tx.delete(cardKeys).where(eq(cardKeys.cardId, id))
-        await writeKeys(tx, found(row, 'card'))
-        return row
+        await writeKeys(tx, change.after)
+        return change
       })
-      return c.json(found(card, 'card'))
+      return c.json(card)
     },
   )
   .delete(
@@ -135,8 +136,7 @@ export const cards = new Hono<AppEnv>()
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-      found(row, 'card')
+      await audited(c, 'cards.delete', (tx) => removed(tx, table, 'card', id))
       return c.body(null, 204)
     },
   )

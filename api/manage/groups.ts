@@ -1,6 +1,8 @@
 import { and, asc, eq, getTableColumns, ilike, inArray } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
+import { added, changed, removed } from '../audit/rows.ts'
 import { groupPeople, people, groups as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
@@ -13,10 +15,18 @@ import { Person } from './people.ts'
 const fields = { name: line() }
 const Group = v.object({ id: Id, name: v.string() })
 
-const groupById = async (db: Db, id: string) => {
+const groupById = async (db: Pick<Db, 'select'>, id: string) => {
   const [row] = await db.select().from(table).where(eq(table.id, id))
   return found(row, 'group')
 }
+
+/** What the audit log says of who is in a group; to put somebody there twice changes nothing, and is on record. */
+const membership = (groupId: string, personId: string, member: { before: boolean; after: boolean }) => ({
+  target: { kind: 'group', id: groupId },
+  before: { personId, member: member.before },
+  after: { personId, member: member.after },
+  answer: null,
+})
 
 export const groups = new Hono<AppEnv>()
   .get(
@@ -50,8 +60,8 @@ export const groups = new Hono<AppEnv>()
     doc('groups', 'Add a group', { status: 201, schema: Group }),
     body(v.strictObject(fields)),
     async (c) => {
-      const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
-      return c.json(found(row, 'group'), 201)
+      const row = await audited(c, 'groups.create', (tx) => added(tx, table, 'group', c.req.valid('json')))
+      return c.json(row, 201)
     },
   )
   .get('/:id', may('groups:read'), doc('groups', 'One group', { schema: Group }), param('id'), async (c) =>
@@ -65,8 +75,8 @@ export const groups = new Hono<AppEnv>()
     body(change(fields)),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
-      return c.json(found(row, 'group'))
+      const row = await audited(c, 'groups.update', (tx) => changed(tx, table, 'group', id, c.req.valid('json')))
+      return c.json(row)
     },
   )
   .delete(
@@ -76,8 +86,7 @@ export const groups = new Hono<AppEnv>()
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-      found(row, 'group')
+      await audited(c, 'groups.delete', (tx) => removed(tx, table, 'group', id))
       return c.body(null, 204)
     },
   )
@@ -107,10 +116,13 @@ export const groups = new Hono<AppEnv>()
     param('id', 'personId'),
     async (c) => {
       const { id, personId } = c.req.valid('param')
-      await groupById(c.env.db, id)
-      const [person] = await c.env.db.select({ id: people.id }).from(people).where(eq(people.id, personId))
-      found(person, 'person')
-      await c.env.db.insert(groupPeople).values({ groupId: id, personId }).onConflictDoNothing()
+      await audited(c, 'groups.people.add', async (tx) => {
+        await groupById(tx, id)
+        const [person] = await tx.select({ id: people.id }).from(people).where(eq(people.id, personId))
+        found(person, 'person')
+        const added = await tx.insert(groupPeople).values({ groupId: id, personId }).onConflictDoNothing().returning()
+        return membership(id, personId, { before: added.length === 0, after: true })
+      })
       return c.body(null, 204)
     },
   )
@@ -121,11 +133,14 @@ export const groups = new Hono<AppEnv>()
     param('id', 'personId'),
     async (c) => {
       const { id, personId } = c.req.valid('param')
-      const [row] = await c.env.db
-        .delete(groupPeople)
-        .where(and(eq(groupPeople.groupId, id), eq(groupPeople.personId, personId)))
-        .returning()
-      found(row, 'person in this group')
+      await audited(c, 'groups.people.remove', async (tx) => {
+        const [row] = await tx
+          .delete(groupPeople)
+          .where(and(eq(groupPeople.groupId, id), eq(groupPeople.personId, personId)))
+          .returning()
+        found(row, 'person in this group')
+        return membership(id, personId, { before: true, after: false })
+      })
       return c.body(null, 204)
     },
   )

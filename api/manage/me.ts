@@ -1,6 +1,7 @@
 import { and, eq, ne } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
 import { sessions, accounts as table } from '../db/schema.ts'
 import { doc } from '../docs.ts'
 import { found, invalid } from '../errors.ts'
@@ -9,7 +10,7 @@ import { endMailTokens } from '../login/mail-tokens.ts'
 import { Chosen, NOBODY, requireUncommon, Typed } from '../login/passwords.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, line } from '../validate.ts'
-import { Account, columns } from './accounts.ts'
+import { Account, columns, NEW_PASSWORD } from './accounts.ts'
 
 const MyChange = v.pipe(
   change({ name: v.nullish(line()), password: Chosen, currentPassword: Typed }),
@@ -49,16 +50,19 @@ export const me = new Hono<AppEnv>()
         invalid('currentPassword', 'is not the current password')
       }
       const secret = password === undefined ? {} : { passwordHash: await c.env.password.hash(password) }
-      const row = await db.transaction(async (tx) => {
+      const account = await audited(c, 'me.update', async (tx) => {
         // The account first, as everybody who changes one does, so that no two wait for each other.
+        const [before] = await tx.select(columns).from(table).where(eq(table.id, id)).for('update')
         const change = { ...secret, ...(name !== undefined && { name }) }
-        const [after] = await tx.update(table).set(change).where(eq(table.id, id)).returning(columns)
+        const [row] = await tx.update(table).set(change).where(eq(table.id, id)).returning(columns)
         if (password !== undefined) {
           await endMailTokens(tx, id)
           await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, sessionId)))
         }
-        return after
+        const answer = found(row, 'account')
+        const after = { ...answer, ...(password !== undefined && NEW_PASSWORD) }
+        return { target: { kind: 'account', id }, before, after, answer }
       })
-      return c.json(found(row, 'account'))
+      return c.json(account)
     },
   )

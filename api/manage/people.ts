@@ -1,6 +1,8 @@
 import { and, asc, eq, ilike, or, sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
+import { added, changed, removed } from '../audit/rows.ts'
 import { canonicalDecimal, canonicalHex } from '../contract/card-views.ts'
 import { cards, people as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
@@ -71,8 +73,8 @@ export const people = new Hono<AppEnv>()
     doc('people', 'Add a person', { status: 201, schema: Person }),
     body(v.strictObject(fields)),
     async (c) => {
-      const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
-      return c.json(found(row, 'person'), 201)
+      const row = await audited(c, 'people.create', (tx) => added(tx, table, 'person', c.req.valid('json')))
+      return c.json(row, 201)
     },
   )
   .get(
@@ -97,8 +99,8 @@ export const people = new Hono<AppEnv>()
     body(change(fields)),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
-      return c.json(found(row, 'person'))
+      const row = await audited(c, 'people.update', (tx) => changed(tx, table, 'person', id, c.req.valid('json')))
+      return c.json(row)
     },
   )
   .delete(
@@ -108,8 +110,7 @@ export const people = new Hono<AppEnv>()
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-      found(row, 'person')
+      await audited(c, 'people.delete', (tx) => removed(tx, table, 'person', id))
       return c.body(null, 204)
     },
   )

@@ -1,6 +1,8 @@
 import { and, asc, eq, ilike, ne, or } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
+import { added, changed, removed } from '../audit/rows.ts'
 import { CARD_VIEWS } from '../contract/card-views.ts'
 import { isPlainText } from '../contract/scan.ts'
 import { OFFLINE, PROFILES } from '../contract/site.ts'
@@ -109,9 +111,11 @@ export const readers = new Hono<AppEnv>()
     body(NewReader),
     async (c) => {
       const input = c.req.valid('json')
-      await refuseEcho(c.env.db, input)
-      const [row] = await c.env.db.insert(table).values(input).returning()
-      return c.json(found(row, 'reader'), 201)
+      const row = await audited(c, 'readers.create', async (tx) => {
+        await refuseEcho(tx, input)
+        return added(tx, table, 'reader', input)
+      })
+      return c.json(row, 201)
     },
   )
   .get('/:id', may('readers:read'), doc('readers', 'One reader', { schema: Reader }), param('id'), async (c) => {
@@ -128,9 +132,11 @@ export const readers = new Hono<AppEnv>()
     async (c) => {
       const { id } = c.req.valid('param')
       const input = c.req.valid('json')
-      await refuseEcho(c.env.db, { ...input, id })
-      const [row] = await c.env.db.update(table).set(input).where(eq(table.id, id)).returning()
-      return c.json(found(row, 'reader'))
+      const row = await audited(c, 'readers.update', async (tx) => {
+        await refuseEcho(tx, { ...input, id })
+        return changed(tx, table, 'reader', id, input)
+      })
+      return c.json(row)
     },
   )
   .delete(
@@ -140,8 +146,7 @@ export const readers = new Hono<AppEnv>()
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-      found(row, 'reader')
+      await audited(c, 'readers.delete', (tx) => removed(tx, table, 'reader', id))
       return c.body(null, 204)
     },
   )

@@ -1,6 +1,8 @@
 import { and, asc, eq, exists, inArray, notInArray } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
+import { added, locked, removed } from '../audit/rows.ts'
 import { ruleReaders, rules as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
@@ -96,11 +98,11 @@ export const rules = new Hono<AppEnv>()
     body(v.strictObject(fields)),
     async (c) => {
       const { readerIds, ...values } = c.req.valid('json')
-      const rule = await c.env.db.transaction(async (tx) => {
-        const [row] = await tx.insert(table).values(values).returning()
-        const { id } = found(row, 'rule')
-        await setReaders(tx, id, readerIds)
-        return ruleById(tx, id)
+      const rule = await audited(c, 'rules.create', async (tx) => {
+        const { target } = await added(tx, table, 'rule', values)
+        await setReaders(tx, target.id, readerIds)
+        const after = await ruleById(tx, target.id)
+        return { target, after, answer: after }
       })
       return c.json(rule, 201)
     },
@@ -117,19 +119,23 @@ export const rules = new Hono<AppEnv>()
     async (c) => {
       const { id } = c.req.valid('param')
       const { readerIds, ...values } = c.req.valid('json')
-      const rule = await c.env.db.transaction(async (tx) => {
-        const [before] = await tx.select().from(table).where(eq(table.id, id)).for('update')
-        found(before, 'rule')
+      const rule = await audited(c, 'rules.update', async (tx) => {
+        await locked(tx, table, 'rule', id)
+        const before = await ruleById(tx, id)
         if (Object.keys(values).length > 0) await tx.update(table).set(values).where(eq(table.id, id))
         if (readerIds) await setReaders(tx, id, readerIds)
-        return ruleById(tx, id)
+        const after = await ruleById(tx, id)
+        return { target: { kind: 'rule', id }, before, after, answer: after }
       })
       return c.json(rule)
     },
   )
   .delete('/:id', may('rules:write'), doc('rules', 'Delete a rule', { status: 204 }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
-    const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-    found(row, 'rule')
+    await audited(c, 'rules.delete', async (tx) => {
+      await locked(tx, table, 'rule', id)
+      const before = await ruleById(tx, id)
+      return { ...(await removed(tx, table, 'rule', id)), before }
+    })
     return c.body(null, 204)
   })

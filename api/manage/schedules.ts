@@ -1,6 +1,8 @@
 import { and, asc, eq, ilike } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
+import { added, changed, removed } from '../audit/rows.ts'
 import { Window } from '../contract/window.ts'
 import { schedules as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
@@ -36,8 +38,8 @@ export const schedules = new Hono<AppEnv>()
     doc('schedules', 'Add a schedule; without windows it is never open', { status: 201, schema: Schedule }),
     body(v.strictObject(fields)),
     async (c) => {
-      const [row] = await c.env.db.insert(table).values(c.req.valid('json')).returning()
-      return c.json(found(row, 'schedule'), 201)
+      const row = await audited(c, 'schedules.create', (tx) => added(tx, table, 'schedule', c.req.valid('json')))
+      return c.json(row, 201)
     },
   )
   .get(
@@ -59,8 +61,8 @@ export const schedules = new Hono<AppEnv>()
     body(change(fields)),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning()
-      return c.json(found(row, 'schedule'))
+      const row = await audited(c, 'schedules.update', (tx) => changed(tx, table, 'schedule', id, c.req.valid('json')))
+      return c.json(row)
     },
   )
   .delete(
@@ -70,8 +72,7 @@ export const schedules = new Hono<AppEnv>()
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.delete(table).where(eq(table.id, id)).returning({ id: table.id })
-      found(row, 'schedule')
+      await audited(c, 'schedules.delete', (tx) => removed(tx, table, 'schedule', id))
       return c.body(null, 204)
     },
   )
