@@ -16,6 +16,7 @@ import { signedIn } from './login/guard.ts'
 import { login } from './login/login.ts'
 import { accountAccess } from './manage/account-access.ts'
 import { accounts } from './manage/accounts.ts'
+import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
 import { cards } from './manage/cards.ts'
 import { events } from './manage/events.ts'
@@ -84,6 +85,7 @@ export const management = new Hono<AppEnv>()
   .route('/accounts', invitations)
   .route('/events', events)
   .route('/explain', explain)
+  .route('/audit', audit)
 
 /** The floor plan: every path the API answers, and who may walk in. */
 const api = new Hono<AppEnv>()

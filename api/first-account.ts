@@ -1,3 +1,5 @@
+import { record } from './audit/audited.ts'
+import { added } from './audit/rows.ts'
 import { SetupError } from './contract/environment.ts'
 import { accounts } from './db/schema.ts'
 import { newPassword } from './embedded/secrets.ts'
@@ -12,7 +14,7 @@ export type FirstAccount = { email: string; password: string | undefined }
  * answer once, to be shown once. Undefined when there are accounts already.
  */
 export const makeFirstAccount = async (
-  { db, password }: Platform,
+  { db, password, now }: Platform,
   config: Pick<NodeConfig, 'ADMIN_EMAIL' | 'ADMIN_PASSWORD' | 'production'>,
 ): Promise<FirstAccount | undefined> => {
   const [anyone] = await db.select({ id: accounts.id }).from(accounts).limit(1)
@@ -28,6 +30,11 @@ export const makeFirstAccount = async (
   const reason = config.production ? objection(chosen, { email }) : undefined
   if (reason !== undefined)
     throw new SetupError(`ADMIN_PASSWORD ${reason}: choose another one (openssl rand -base64 18).`)
-  await db.insert(accounts).values({ email, role: 'owner', passwordHash: await password.hash(chosen) })
+  const passwordHash = await password.hash(chosen)
+  await db.transaction(async (tx) => {
+    const { target } = await added(tx, accounts, 'account', { email, role: 'owner', passwordHash })
+    const system = { at: now(), address: null, actor: { kind: 'system', id: null } } as const
+    await record(tx, system, 'accounts.create', { target, after: { id: target.id, email, role: 'owner' } })
+  })
   return { email, password: given === undefined ? chosen : undefined }
 }

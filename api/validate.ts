@@ -24,6 +24,13 @@ export const query = <S extends v.GenericSchema>(schema: S) => validator('query'
 
 export const Id = v.pipe(v.string(), v.uuid('not an id'), v.toLowerCase())
 
+/** A place in a list that is numbered from 1, as it stands in a path. */
+export const numberParam = validator(
+  'param',
+  v.strictObject({ number: v.pipe(v.string(), v.regex(/^[1-9]\d{0,14}$/, 'not a number'), v.transform(Number)) }),
+  refuseInvalid as never,
+)
+
 /** What is not a uuid never reaches the database. */
 export const param = <const Names extends readonly string[]>(...names: Names) =>
   validator(

@@ -84,6 +84,7 @@ ALTER TABLE "recovery_codes" ADD CONSTRAINT "recovery_codes_account_id_accounts_
 ALTER TABLE "refresh_tokens" ADD CONSTRAINT "refresh_tokens_session_id_sessions_id_fk" FOREIGN KEY ("session_id") REFERENCES "public"."sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "api_keys_name" ON "api_keys" USING btree ("name","id");--> statement-breakpoint
 CREATE INDEX "attempts_last" ON "attempts" USING btree ("last_at");--> statement-breakpoint
+CREATE INDEX "audit_at" ON "audit" USING btree ("at","number");--> statement-breakpoint
 CREATE INDEX "audit_actor" ON "audit" USING btree ("actor_id","number");--> statement-breakpoint
 CREATE INDEX "audit_target" ON "audit" USING btree ("target_id","number");--> statement-breakpoint
 CREATE INDEX "audit_action" ON "audit" USING btree ("action","number");--> statement-breakpoint

@@ -3,7 +3,8 @@ import type { AnyPgColumn, PgInsertValue, PgTable, PgUpdateSetSource } from 'dri
 import { found } from '../errors.ts'
 import type { Tx } from './audited.ts'
 
-// Add, change or remove one row, and say what was done as `audited` wants it.
+// Add, change or remove one row, and say what was done as `audited` wants it: with the whole row, so these are for tables
+// that hold no secret.
 
 type Rows = PgTable & { id: AnyPgColumn }
 type RowOf<T extends Rows> = T['$inferSelect'] & { id: string }

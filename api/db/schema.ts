@@ -363,6 +363,7 @@ export const audit = pgTable(
     hash: text().notNull(),
   },
   (t) => [
+    index('audit_at').on(t.at, t.number),
     index('audit_actor').on(t.actorId, t.number),
     index('audit_target').on(t.targetId, t.number),
     index('audit_action').on(t.action, t.number),

@@ -2,6 +2,7 @@ import { and, eq, gt, isNull, or } from 'drizzle-orm'
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { HTTPException } from 'hono/http-exception'
+import { noteRefusal } from '../audit/refusals.ts'
 import { accounts, apiKeys, sessions } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
 import type { AppEnv, Caller, Platform } from '../platform.ts'
@@ -62,6 +63,7 @@ const byKey = async ({ db, now }: Platform, key: string): Promise<Caller | undef
 /**
  * Who asks: an account with an access token, or a program with an API key. Asked of the database each time, so that a
  * logout, a changed role or a revoked key counts at once. Whoever still has to set up a second factor gets no further.
+ * What they are refused is on record.
  */
 export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
   const [, token = ''] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? strangers()
@@ -69,6 +71,7 @@ export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
   c.set('caller', caller ?? strangers())
   requireFactor(c)
   await next()
+  await noteRefusal(c)
 })
 
 /** Whoever asks about themselves: an account, as a program has no self. */

@@ -1,7 +1,7 @@
 import { and, eq } from 'drizzle-orm'
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import { note } from '../audit/audited.ts'
+import { audited, note } from '../audit/audited.ts'
 import { accounts, sessions } from '../db/schema.ts'
 import { doc } from '../docs.ts'
 import { refuse, refuseAs } from '../errors.ts'
@@ -50,8 +50,9 @@ const signIn = (c: Context<AppEnv>, known: { id: string; passwordHash: string },
     if (account.totp && !(await checkCode(c.env, tx, account, code ?? ''))) return undefined
 
     const from = { address: c.env.address, userAgent: c.req.header('user-agent')?.slice(0, 300) ?? null }
-    const { tokens } = await startSession(c.env, tx, account.id, from)
-    await note(tx, c, 'login', accountTarget(account.id))
+    const { session, tokens } = await startSession(c.env, tx, account.id, from)
+    const actor = { kind: 'account', id: account.id } as const
+    await note(tx, c, 'login', { actor, target: { kind: 'session', id: session.id } })
     return tokens
   })
 
@@ -73,6 +74,7 @@ export const login = new Hono<AppEnv>()
         return refuseAs('code-required', 'Send the code of your authenticator too, as `code`.')
       }
       if (outcome === undefined) {
+        // Whatever else was typed as an e-mail may be anything, a password too: of that nothing is kept.
         await note(db, c, 'login.failed', id === undefined ? {} : accountTarget(id))
         return refuse(401, 'The e-mail, the password or the code is wrong.')
       }
@@ -88,11 +90,15 @@ export const login = new Hono<AppEnv>()
     }),
     body(Refresh),
     async (c) => {
-      const tokens = await exchange(c.env, c.req.valid('json').refresh_token, c.var.asked)
+      const tokens = await exchange(c, c.req.valid('json').refresh_token)
       return c.json(tokens ?? refuse(401, 'This refresh token is not good. Sign in again.'))
     },
   )
   .post('/logout', doc('login', 'End this session', { status: 204, refusals: [401] }), signedIn, async (c) => {
-    await c.env.db.delete(sessions).where(eq(sessions.id, accountOf(c).sessionId))
+    const { sessionId: id } = accountOf(c)
+    await audited(c, 'logout', async (tx) => {
+      await tx.delete(sessions).where(eq(sessions.id, id))
+      return { target: { kind: 'session', id }, answer: null }
+    })
     return c.body(null, 204)
   })

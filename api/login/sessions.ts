@@ -1,9 +1,9 @@
 import { and, eq, gt, isNull, lt, ne } from 'drizzle-orm'
+import type { Context } from 'hono'
+import { note, type Tx } from '../audit/audited.ts'
 import { accounts, refreshTokens, sessions } from '../db/schema.ts'
-import type { Db, Platform } from '../platform.ts'
+import type { AppEnv, Platform } from '../platform.ts'
 import { hashOf, issue, newSecret } from './tokens.ts'
-
-type Tx = Pick<Db, 'select' | 'insert' | 'update' | 'delete'>
 
 /** What whoever signed in gets, as OAuth spells it (RFC 6749, section 5.1). */
 export type Tokens = { access_token: string; token_type: 'Bearer'; expires_in: number; refresh_token: string }
@@ -45,10 +45,15 @@ export const isLive = ({ config, now }: Platform) =>
 /**
  * Exchange a refresh token. It is good once. Used again it ends its session, as somebody has a copy and nobody can tell
  * who; unless that request was already under way when the first was answered (`asked` is when it came in): two tabs of one
- * browser do that, and each gets tokens of its own. Undefined when the token is not good.
+ * browser do that, and each gets tokens of its own. Undefined when the token is not good. What is exchanged is on record,
+ * and whose session ended.
  */
-export const exchange = (platform: Platform, refreshToken: string, asked: Date): Promise<Tokens | undefined> =>
-  platform.db.transaction(async (tx) => {
+export const exchange = (c: Context<AppEnv>, refreshToken: string): Promise<Tokens | undefined> => {
+  const {
+    env: platform,
+    var: { asked },
+  } = c
+  return platform.db.transaction(async (tx) => {
     const hash = await hashOf(refreshToken)
     const [session] = await tx
       .select({ id: sessions.id, accountId: sessions.accountId, exchangedAt: refreshTokens.exchangedAt })
@@ -58,8 +63,10 @@ export const exchange = (platform: Platform, refreshToken: string, asked: Date):
       .where(and(eq(refreshTokens.hash, hash), isLive(platform)))
       .for('update', { of: [refreshTokens, sessions] })
     if (!session) return undefined
+    const account = { kind: 'account', id: session.accountId } as const
     if (session.exchangedAt && session.exchangedAt < asked) {
       await tx.delete(sessions).where(eq(sessions.id, session.id))
+      await note(tx, c, 'login.refresh.reused', { target: account, before: { sessionId: session.id } })
       return undefined
     }
     const at = platform.now()
@@ -68,8 +75,11 @@ export const exchange = (platform: Platform, refreshToken: string, asked: Date):
       .set({ exchangedAt: at })
       .where(and(eq(refreshTokens.hash, hash), isNull(refreshTokens.exchangedAt)))
     await tx.update(sessions).set({ usedAt: at }).where(eq(sessions.id, session.id))
-    return tokensFor(platform, tx, session)
+    const tokens = await tokensFor(platform, tx, session)
+    await note(tx, c, 'login.refresh', { actor: account, target: { kind: 'session', id: session.id } })
+    return tokens
   })
+}
 
 /** End the sessions of an account, at once and on all nodes; the one to spare goes on. */
 export const endSessions = async (tx: Tx, accountId: string, spare?: string): Promise<void> => {

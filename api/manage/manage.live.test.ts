@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { app } from '../app.ts'
-import { accounts, type ROLES, sessions } from '../db/schema.ts'
+import { accounts, audit, type ROLES, sessions } from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, newSession, send, signIn, walk } from '../testing/caller.ts'
 import { codeOf, enrol } from '../testing/factor.ts'
@@ -81,7 +81,8 @@ let secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
 /** An account whose holder has not chosen a password yet. */
 const invite = () => add('accounts', { password: undefined })
 
-type Line = { body?: () => Fields; path?: () => Promise<string> | string }
+/** `action` is the word for it on the audit log, where it is not told by the noun and the method. */
+type Line = { body?: () => Fields; path?: () => Promise<string> | string; action?: string }
 
 /** Every management endpoint, as OpenAPI spells it. */
 const endpoints: Record<string, Line> = {
@@ -136,19 +137,32 @@ const endpoints: Record<string, Line> = {
   },
   'DELETE /accounts/{id}/totp': { path: async () => `/accounts/${await addEnrolled()}/totp` },
   'GET /groups/{id}/people': { path: () => `/groups/${there['groups']}/people` },
-  'PUT /groups/{id}/people/{personId}': { path: () => `/groups/${there['groups']}/people/${there['people']}` },
+  'PUT /groups/{id}/people/{personId}': {
+    path: () => `/groups/${there['groups']}/people/${there['people']}`,
+    action: 'groups.people.add',
+  },
   'DELETE /groups/{id}/people/{personId}': {
+    action: 'groups.people.remove',
     async path() {
       const path = `/groups/${there['groups']}/people/${await add('people')}`
       await owner.put(path)
       return path
     },
   },
-  'POST /bridges/{id}/rotate': { path: () => `/bridges/${there['bridges']}/rotate` },
-  'POST /accounts/{id}/invitation': { path: async () => `/accounts/${await invite()}/invitation` },
-  'POST /accounts/{id}/reset': { path: async () => `/accounts/${await add('accounts')}/reset` },
+  'POST /bridges/{id}/rotate': { path: () => `/bridges/${there['bridges']}/rotate`, action: 'bridges.rotate' },
+  'POST /accounts/{id}/invitation': {
+    path: async () => `/accounts/${await invite()}/invitation`,
+    action: 'accounts.invite',
+  },
+  'POST /accounts/{id}/reset': {
+    path: async () => `/accounts/${await add('accounts')}/reset`,
+    action: 'accounts.reset',
+  },
   'GET /events': {},
   'GET /events/{id}': { path: () => `/events/${there['events']}` },
+  'GET /audit': {},
+  'GET /audit/checkpoint': {},
+  'GET /audit/{number}': { path: () => '/audit/1' },
   'GET /explain': { path: () => `/explain?readerId=${there['readers']}&card=1` },
 }
 const ROUTES = Object.keys(endpoints)
@@ -157,17 +171,18 @@ const MINE = ROUTES.filter((route) => /^(?!GET )\S+ \/me\b/.test(route))
 const CHANGES = ROUTES.filter((route) => !route.startsWith('GET') && !MINE.includes(route))
 const READS = [...ROUTES.filter((route) => route.startsWith('GET')), 'PATCH /me']
 const WITH_BODY = ROUTES.filter((route) => endpoints[route]?.body)
-const WITH_ID = ROUTES.filter((route) => route.includes('{'))
+const WITH_ID = ROUTES.filter((route) => route.includes('{id}'))
 
 const split = (route: string): [method: string, path: string] => {
   const [method = '', path = ''] = route.split(' ')
   return [method, path]
 }
 
-const call = async (route: string, sent: Parameters<Caller['send']>[2] = {}): Promise<Reply> => {
+const call = async (route: string, sent: Parameters<Caller['send']>[2] = {}, at?: string): Promise<Reply> => {
   const [method, path] = split(route)
   const { path: pathOf, body } = endpoints[route] ?? {}
-  return owner.send(method, (await pathOf?.()) ?? path, { ...(body && { body: JSON.stringify(body()) }), ...sent })
+  const to = at ?? (await pathOf?.()) ?? path
+  return owner.send(method, to, { ...(body && { body: JSON.stringify(body()) }), ...sent })
 }
 
 /** The same request at a path without anything behind it: refused before anybody looks. */
@@ -277,7 +292,7 @@ describe('it refuses the wrong caller', () => {
 
   test.each([
     ['auditor', /^/],
-    ['operator', /^(?!GET .accounts)/],
+    ['operator', /^(?!GET .(accounts|audit))/],
     ['member', /^(GET .(me|me.sessions|people|cards|events)|PATCH .me)$/],
   ] as const)('what the role %s may read is open to it, and nothing else', (role, open) =>
     inRole(role, async () => {
@@ -292,6 +307,56 @@ describe('it refuses the wrong caller', () => {
       const answers = await each(CHANGES, (route) => call(route))
       expect(answers.filter(({ reply }) => reply.status >= 300)).toEqual([])
     }))
+})
+
+describe('it is on record', () => {
+  const VERBS: Record<string, string> = { POST: 'create', PATCH: 'update', DELETE: 'delete' }
+  const rows = () => api.db.select().from(audit).orderBy(audit.number)
+  const rowsSince = async (work: () => Promise<unknown>) => {
+    const before = (await rows()).length
+    await work()
+    return (await rows()).slice(before)
+  }
+
+  test.each(ROUTES.filter((route) => !route.startsWith('GET')))('%s is one row, of who did what', async (route) => {
+    const [method, path] = split(route)
+    const { path: pathOf, action = `${path.split('/')[1]}.${VERBS[method]}` } = endpoints[route] ?? {}
+    const at = (await pathOf?.()) ?? path
+    let reply: Reply | undefined
+    const found = await rowsSince(async () => {
+      reply = await call(route, {}, at)
+    })
+    const [id = reply?.body.id ?? owner.id] = at.match(/[0-9a-f-]{36}/) ?? []
+    expect(found).toMatchObject([{ action, actorKind: 'account', actorId: owner.id, targetId: id }])
+  })
+
+  test('what changes nothing because it is refused leaves no row', async () => {
+    const refused = [
+      () =>
+        each(
+          CHANGES.filter((route) => WITH_ID.includes(route)),
+          (route) => callNowhere(route),
+        ),
+      () => each(WITH_BODY, (route) => call(route, { body: '{}' })),
+      () => owner.post('/accounts', { email: owner.email, role: 'member', password: PASSWORD }),
+      () => owner.post('/cards', { personId: crypto.randomUUID(), number: 'DE0BA996' }),
+      () => owner.delete(`/accounts/${owner.id}`),
+      () => owner.delete(`/groups/${there['groups']}`),
+      () => each(ROUTES, (route) => send(api, ...split(route))),
+    ]
+    for (const ask of refused) expect(await rowsSince(ask)).toEqual([])
+  })
+
+  test('what is only read leaves no row', async () => {
+    expect(
+      await rowsSince(() =>
+        each(
+          READS.filter((route) => route.startsWith('GET')),
+          (route) => call(route),
+        ),
+      ),
+    ).toEqual([])
+  })
 })
 
 describe('it refuses bad input', () => {

@@ -57,10 +57,12 @@ const INSTANT = v.pipe(
   v.transform((at) => at.toISOString()),
 )
 const TEXT = v.pipe(v.string(), v.check(isPlainText))
+const WHOLE = v.pipe(v.string(), v.regex(/^\d{1,15}$/))
 const KINDS: Record<string, v.GenericSchema<string, string>> = {
   uuid: UUID,
   'timestamp (3) with time zone': INSTANT,
   text: TEXT,
+  bigint: WHOLE,
 }
 
 /** A cursor is ours, but it comes back from outside: nothing in it reaches the database unchecked. */

@@ -1,0 +1,82 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import * as v from 'valibot'
+import { readConfig } from '../config.ts'
+import { environment, SetupError } from '../contract/environment.ts'
+import { connect } from '../db/connect.ts'
+import { readNodeConfig } from '../node-config.ts'
+import { Checkpoint, isSealed } from './checkpoint.ts'
+import { type Verdict, verifyChain } from './verify.ts'
+
+// `npm run audit:verify`, against DATABASE_URL, or against the embedded database while Lintel is stopped. Exits with 0 when
+// the chain is whole, and with 1 when it is not, or when that could not be found out.
+
+const USAGE = 'npm run audit:verify -- [--checkpoint FILE] [--json]'
+
+const options = () => {
+  try {
+    return parseArgs({ options: { checkpoint: { type: 'string' }, json: { type: 'boolean', default: false } } }).values
+  } catch {
+    throw new SetupError(`Not understood. ${USAGE}`)
+  }
+}
+
+/** A checkpoint as `GET /api/v1/audit/checkpoint` gave it, whose seal is good. */
+const readCheckpoint = async (file: string, appKey: Uint8Array): Promise<Checkpoint> => {
+  const checkpoint = (() => {
+    try {
+      return v.parse(Checkpoint, JSON.parse(readFileSync(file, 'utf8')))
+    } catch {
+      throw new SetupError(`${file} is not a checkpoint as GET /api/v1/audit/checkpoint gives it.`)
+    }
+  })()
+  if (await isSealed(appKey, checkpoint)) return checkpoint
+  throw new SetupError(`The seal of ${file} is not good: it was changed, or made with another APP_KEY.`)
+}
+
+/** Loaded only where it is wanted, as in node.ts. */
+const openEmbedded = async (dataDir: string) => {
+  if (!existsSync(join(dataDir, 'db')))
+    throw new SetupError(`There is no database in DATA_DIR (${dataDir}), and no DATABASE_URL.`)
+  const { socketPath, startEmbeddedPostgres } = await import('../embedded/postgres.ts')
+  const { close } = await startEmbeddedPostgres(dataDir)
+  return { where: { socket: socketPath(dataDir) }, close }
+}
+
+const open = async (env: NodeJS.ProcessEnv) => {
+  const url = env['DATABASE_URL']
+  if (url) return { where: { url }, close: async () => {}, appKey: () => readConfig(env).APP_KEY }
+  const { DATA_DIR, app } = readNodeConfig(env)
+  return { ...(await openEmbedded(DATA_DIR)), appKey: () => app.APP_KEY }
+}
+
+const verify = async (file: string | undefined): Promise<Verdict> => {
+  const { where, close, appKey } = await open(environment())
+  const sql = connect(where, 'command')
+  try {
+    return await verifyChain(sql, file === undefined ? undefined : await readCheckpoint(file, appKey()))
+  } finally {
+    await sql.end({ timeout: 5 })
+    await close()
+  }
+}
+
+const sentences = ({ rows, last, findings, found }: Verdict): string[] => {
+  if (found === 0)
+    return [`The audit log is whole: ${rows} rows, the last is number ${last.number} with the hash ${last.hash}.`]
+  const more = found - findings.length
+  return [...findings.map(({ detail }) => detail), ...(more > 0 ? [`And ${more} findings more.`] : [])]
+}
+
+try {
+  const { checkpoint, json } = options()
+  const verdict = await verify(checkpoint)
+  console.log(json ? JSON.stringify({ ok: verdict.found === 0, ...verdict }) : sentences(verdict).join('\n'))
+  process.exit(verdict.found === 0 ? 0 : 1)
+} catch (error) {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const why = cause instanceof Error ? cause.message : String(cause)
+  console.error(error instanceof SetupError ? error.message : `The audit log could not be read: ${why}`)
+  process.exit(1)
+}
