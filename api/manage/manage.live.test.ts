@@ -347,6 +347,12 @@ describe('it is on record', () => {
     for (const ask of refused) expect(await rowsSince(ask)).toEqual([])
   })
 
+  test('no row has a field that is a secret by its name', async () => {
+    const shown = JSON.stringify((await rows()).map(({ before, after }) => ({ before, after })))
+    expect(shown).toMatch(/"generation":/)
+    expect(shown).not.toMatch(/"(\w*password|\w*hash|\w*token|\w*key|\w*code|\w*secret|totp\w+)":/i)
+  })
+
   test('what is only read leaves no row', async () => {
     expect(
       await rowsSince(() =>
