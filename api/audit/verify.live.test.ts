@@ -78,7 +78,7 @@ describe('the chain', () => {
     end loop; end $$;`
   const columns = 'at, actor_kind, actor_id, address, action, target_kind, target_id, before, after, previous, hash'
   const insert = (number: number) =>
-    `insert into audit (number, ${columns}) select ${number}, ${columns} from audit where number = 3;`
+    `insert into audit (number, ${columns}) select '${BigInt(number)}', ${columns} from audit where number = 3;`
   const shift = (from: number, by: number) => `
     update audit set number = -number where number >= ${from};
     update audit set number = -number + ${by} where number < 0;`
@@ -118,6 +118,8 @@ describe('the chain', () => {
     ],
     ['an inserted row far behind', insert(1_000), [expect.stringMatching(/^missing \d+-999$/), 'edited 1000']],
     ['an inserted row beyond all numbers of ours', insert(-(2 ** 62)), [`inserted ${-(2 ** 62)}`]],
+    ['the row that is before all numbers', insert(-(2 ** 63)), [`inserted ${-(2 ** 63)}`]],
+    ['a second row of the same number', `alter table audit drop constraint audit_pkey; ${insert(7)}`, ['inserted 7']],
     ['swapped neighbours', swap(7, 8), ['moved 7', 'moved 8']],
     ['swapped rows', swap(7, 12), ['moved 7', 'moved 12']],
     [

@@ -8,21 +8,20 @@ export type Verdict = { rows: number; last: { number: number; hash: string }; fi
 const MOST_FINDINGS = 100
 const BATCH = 1_000
 
-type Place = { place: string; hash: string }
-
-/** Before every row that there can be. */
-const FIRST: Place = { place: String(-(2n ** 63n)), hash: '' }
+/** A number as it stands in the database, where it may be greater than JavaScript's are exact. */
+type Place = { place: string }
 
 /**
  * Rows in order, with what is hashed of them (`audit_text` of the migration). Spelled out here, of Postgres's own functions:
  * one in the database may have been replaced by somebody.
  */
-const rowsAfter = (sql: ISql, { place, hash }: Place) => sql<(Link & Place)[]>`
+const rowsAfter = (sql: ISql, place: string | undefined) => sql<(Link & Place)[]>`
   select "number"::text as "place", "number"::float8 as "number", "previous", "hash",
     pg_catalog.substr(pg_catalog.jsonb_build_array("previous",
       pg_catalog.to_char("at" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), "actor_kind", "actor_id",
       "address", "action", "target_kind", "target_id", "before", "after")::text, 2) as "rest"
-  from "audit" where ("number", "hash") > (${place}::bigint, ${hash}) order by "number", "hash" limit ${BATCH}`
+  from "audit" ${place === undefined ? sql`` : sql`where "number" > ${place}::bigint`}
+  order by "audit"."number" fetch first (${BATCH}::int) rows with ties`
 
 /**
  * Walk the chain of the audit log from its first row to its last and find every row that was edited, removed, inserted or
@@ -39,13 +38,13 @@ export const verifyChain = async (sql: ISql, checkpoint?: Omit<Checkpoint, 'seal
   const { examine, end } = examiner(report)
   let rows = 0
   let known = checkpoint?.number === 0 ? BEGINNING : undefined
-  for (let batch = await rowsAfter(sql, FIRST); batch.length > 0; ) {
+  for (let batch = await rowsAfter(sql, undefined); batch.length > 0; ) {
     for (const row of batch) {
       examine(row)
       if (row.number === checkpoint?.number) known = row.hash
     }
     rows += batch.length
-    batch = await rowsAfter(sql, batch.at(-1) ?? FIRST)
+    batch = await rowsAfter(sql, batch.at(-1)?.place)
   }
   const last = end()
   if (checkpoint && last.number < checkpoint.number) {
