@@ -119,7 +119,6 @@ describe('the chain', () => {
     ['an inserted row far behind', insert(1_000), [expect.stringMatching(/^missing \d+-999$/), 'edited 1000']],
     ['an inserted row beyond all numbers of ours', insert(-(2 ** 62)), [`inserted ${-(2 ** 62)}`]],
     ['the row that is before all numbers', insert(-(2 ** 63)), [`inserted ${-(2 ** 63)}`]],
-    ['a second row of the same number', `alter table audit drop constraint audit_pkey; ${insert(7)}`, ['inserted 7']],
     ['swapped neighbours', swap(7, 8), ['moved 7', 'moved 8']],
     ['swapped rows', swap(7, 12), ['moved 7', 'moved 12']],
     [
@@ -132,6 +131,10 @@ describe('the chain', () => {
     // Behind a row without a place of its own stands nothing that is wrong.
     expect(found.slice(0, expected.length)).toEqual(expected)
     expect(found.filter((one) => !/1000|999/.test(one)).length).toBeLessThanOrEqual(expected.length)
+  })
+
+  test('shows that two rows have the same number', async () => {
+    expect(await findAfter(`alter table audit drop constraint audit_pkey; ${insert(7)}`)).toContain('inserted 7')
   })
 
   test('does not take the word of the database for what is hashed', async () => {
