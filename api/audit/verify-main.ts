@@ -5,6 +5,7 @@ import * as v from 'valibot'
 import { readConfig } from '../config.ts'
 import { environment, SetupError } from '../contract/environment.ts'
 import { connect } from '../db/connect.ts'
+import { rootKeys } from '../keys.ts'
 import { readNodeConfig } from '../node-config.ts'
 import { Checkpoint, isSealed } from './checkpoint.ts'
 import { type Verdict, verifyChain } from './verify.ts'
@@ -23,7 +24,7 @@ const options = () => {
 }
 
 /** A checkpoint as `GET /api/v1/audit/checkpoint` gave it, whose seal is good. */
-const readCheckpoint = async (file: string, appKey: Uint8Array): Promise<Checkpoint> => {
+const readCheckpoint = async (file: string, roots: readonly Uint8Array[]): Promise<Checkpoint> => {
   const checkpoint = (() => {
     try {
       return v.parse(Checkpoint, JSON.parse(readFileSync(file, 'utf8')))
@@ -31,7 +32,7 @@ const readCheckpoint = async (file: string, appKey: Uint8Array): Promise<Checkpo
       throw new SetupError(`${file} is not a checkpoint as GET /api/v1/audit/checkpoint gives it.`)
     }
   })()
-  if (await isSealed(appKey, checkpoint)) return checkpoint
+  for (const root of roots) if (await isSealed(root, checkpoint)) return checkpoint
   throw new SetupError(`The seal of ${file} is not good: it was changed, or made with another APP_KEY.`)
 }
 
@@ -46,16 +47,17 @@ const openEmbedded = async (dataDir: string) => {
 
 const open = async (env: NodeJS.ProcessEnv) => {
   const url = env['DATABASE_URL']
-  if (url) return { where: { url }, close: async () => {}, appKey: () => readConfig(env).APP_KEY }
+  if (url)
+    return { where: { url }, close: async () => {}, roots: () => rootKeys(readConfig(env, { production: false })) }
   const { DATA_DIR, app } = readNodeConfig(env)
-  return { ...(await openEmbedded(DATA_DIR)), appKey: () => app.APP_KEY }
+  return { ...(await openEmbedded(DATA_DIR)), roots: () => rootKeys(app) }
 }
 
 const verify = async (file: string | undefined): Promise<Verdict> => {
-  const { where, close, appKey } = await open(environment())
+  const { where, close, roots } = await open(environment())
   const sql = connect(where, 'command')
   try {
-    return await verifyChain(sql, file === undefined ? undefined : await readCheckpoint(file, appKey()))
+    return await verifyChain(sql, file === undefined ? undefined : await readCheckpoint(file, roots()))
   } finally {
     await sql.end({ timeout: 5 })
     await close()

@@ -1,4 +1,4 @@
-import { eq } from 'drizzle-orm'
+import { and, eq, or } from 'drizzle-orm'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { accounts, audit, recoveryCodes as codes } from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
@@ -13,8 +13,15 @@ const login = (email: string, code?: string, password = PASSWORD) =>
   api.stranger.post('/login', { email, password, ...(code !== undefined && { code }) })
 const answer = ({ status, body }: Reply) => ({ status, body })
 const row = async (id: string) => (await api.db.select().from(accounts).where(eq(accounts.id, id)))[0]
-const onRecord = async (id: string) =>
-  (await api.db.select().from(audit).where(eq(audit.targetId, id)).orderBy(audit.number)).map(({ action }) => action)
+const onRecord = async (id: string) => {
+  const signedIn = and(eq(audit.actorId, id), eq(audit.action, 'login'))
+  const rows = await api.db
+    .select()
+    .from(audit)
+    .where(or(eq(audit.targetId, id), signedIn))
+    .orderBy(audit.number)
+  return rows.map(({ action }) => action)
+}
 
 /** A refusal with a word of its own. */
 const expectWord = ({ status, body, headers }: Reply, expected: number, word: string) => {
