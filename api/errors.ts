@@ -26,6 +26,7 @@ const TITLES = {
   413: ['too-large', 'The request is too large'],
   415: ['unsupported-media-type', 'Send JSON'],
   422: ['invalid', 'Some of the input cannot be used'],
+  429: ['too-many-requests', 'Too many, too fast'],
   500: ['internal', 'Something went wrong here'],
   503: ['unavailable', 'Not available right now'],
 } as const satisfies Record<number, readonly [string, string]>

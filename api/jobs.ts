@@ -1,9 +1,11 @@
 import { lt, sql } from 'drizzle-orm'
-import { mailTokens, sessions } from './db/schema.ts'
+import { attempts, mailTokens, sessions } from './db/schema.ts'
 import type { Platform } from './platform.ts'
 
 /** A number of our own choosing: whoever holds this advisory lock runs the jobs, nobody else does at the same time. */
 const LOCK = 0x6c696e75
+
+const DAY_MS = 86_400_000
 
 /** What has to be done once a day, on Node by a timer and on Workers by cron. Never throws: tomorrow comes again. */
 export const daily = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log'>): Promise<void> => {
@@ -13,6 +15,7 @@ export const daily = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log
       if (!lock?.mine) return
       const gone = await tx.delete(sessions).where(lt(sessions.expiresAt, now())).returning({ id: sessions.id })
       await tx.delete(mailTokens).where(lt(mailTokens.expiresAt, now()))
+      await tx.delete(attempts).where(lt(attempts.lastAt, new Date(now().getTime() - DAY_MS)))
       log('info', 'daily', { expiredSessions: gone.length })
     })
   } catch (error) {

@@ -66,7 +66,8 @@ const withPlatform = async <T>(
       },
       now: () => new Date(),
       log,
-      address: null,
+      // Set by Cloudflare itself, whatever the client says.
+      address: request?.headers.get('cf-connecting-ip') ?? null,
     })
   } finally {
     ctx.waitUntil(sql.end({ timeout: 5 }))

@@ -9,6 +9,7 @@ import type { AppEnv } from '../platform.ts'
 import { body, email } from '../validate.ts'
 import { Code, checkCode } from './codes.ts'
 import { accountOf, signedIn } from './guard.ts'
+import { countWrongSecret, limited } from './limits.ts'
 import { NOBODY, Typed } from './passwords.ts'
 import { reset } from './reset.ts'
 import { exchange, type Tokens as SignedIn, startSession } from './sessions.ts'
@@ -65,17 +66,24 @@ export const login = new Hono<AppEnv>()
     async (c) => {
       const { email, password, code } = c.req.valid('json')
       const { db } = c.env
-      const [account] = await db.select().from(accounts).where(eq(accounts.email, email))
-      const { id, passwordHash = null } = account ?? {}
-      const matches = await c.env.password.verify(password, passwordHash ?? NOBODY)
+      let tried: string | undefined
+      const account = await limited(c, 'login', email, async () => {
+        const [row] = await db.select().from(accounts).where(eq(accounts.email, email))
+        const matches = await c.env.password.verify(password, row?.passwordHash ?? NOBODY)
+        const { id, passwordHash = null, disabled, totp } = row ?? {}
+        tried = id
+        return id && passwordHash !== null && matches && !disabled ? { id, passwordHash, totp } : undefined
+      })
+      const enter = (known: { id: string; passwordHash: string }) => signIn(c, known, code)
+      const guesses = account?.totp && code !== undefined
       const outcome =
-        matches && id !== undefined && passwordHash !== null ? await signIn(c, { id, passwordHash }, code) : undefined
+        account && (guesses ? await limited(c, 'code', account.id, () => enter(account)) : await enter(account))
       if (outcome === 'code-required') {
         return refuseAs('code-required', 'Send the code of your authenticator too, as `code`.')
       }
       if (outcome === undefined) {
         // Whatever else was typed as an e-mail may be anything, a password too: of that nothing is kept.
-        await note(db, c, 'login.failed', id === undefined ? {} : accountTarget(id))
+        await note(db, c, 'login.failed', tried === undefined ? {} : accountTarget(tried))
         return refuse(401, 'The e-mail, the password or the code is wrong.')
       }
       return c.json(outcome)
@@ -91,6 +99,7 @@ export const login = new Hono<AppEnv>()
     body(Refresh),
     async (c) => {
       const tokens = await exchange(c, c.req.valid('json').refresh_token)
+      if (!tokens) await countWrongSecret(c, 'refresh')
       return c.json(tokens ?? refuse(401, 'This refresh token is not good. Sign in again.'))
     },
   )

@@ -93,7 +93,9 @@ const onNode = (db: Db, env: Env): { fetch: Fetch; close(): Promise<void> } => {
     log: () => {},
     address: null,
   }
-  return { fetch: async (path, init) => app.request(path, init, platform), close: async () => {} }
+  const fetch: Fetch = async (path, init) =>
+    app.request(path, init, { ...platform, address: new Headers(init?.headers).get('cf-connecting-ip') })
+  return { fetch, close: async () => {} }
 }
 
 const onWorkerd = async (url: string, env: Env): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
@@ -108,7 +110,10 @@ const onWorkerd = async (url: string, env: Env): Promise<{ fetch: Fetch; close()
   }
 }
 
-/** The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. */
+/**
+ * The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. On
+ * both runtimes a request comes from the address in its `cf-connecting-ip`.
+ */
 export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
   // On PGlite one connection, as in production: a pool would pipeline, and PGlite mixes up what is half sent.

@@ -99,6 +99,7 @@ const WORDS: Record<number, string> = {
   413: 'too-large',
   415: 'unsupported-media-type',
   422: 'invalid',
+  429: 'too-many-requests',
   503: 'unavailable',
 }
 
