@@ -16,6 +16,7 @@ import { signedIn } from './login/guard.ts'
 import { login } from './login/login.ts'
 import { accountAccess } from './manage/account-access.ts'
 import { accounts } from './manage/accounts.ts'
+import { keys } from './manage/api-keys.ts'
 import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
 import { cards } from './manage/cards.ts'
@@ -83,6 +84,7 @@ export const management = new Hono<AppEnv>()
   .route('/accounts', accounts)
   .route('/accounts', accountAccess)
   .route('/accounts', invitations)
+  .route('/api-keys', keys)
   .route('/events', events)
   .route('/explain', explain)
   .route('/audit', audit)

@@ -7,6 +7,7 @@ import { accounts, apiKeys, sessions } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
 import type { AppEnv, Caller, Platform } from '../platform.ts'
 import { requireFactor } from './enrolment.ts'
+import { countWrongSecret } from './limits.ts'
 import { type Permission, permissionsOf } from './permissions.ts'
 import { isLive, noteUse } from './sessions.ts'
 import { hashOf, KEY_PREFIX, verify } from './tokens.ts'
@@ -67,7 +68,9 @@ const byKey = async ({ db, now }: Platform, key: string): Promise<Caller | undef
  */
 export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
   const [, token = ''] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? strangers()
-  const caller = await (token.startsWith(KEY_PREFIX) ? byKey(c.env, token) : byToken(c.env, token))
+  const isKey = token.startsWith(KEY_PREFIX)
+  const caller = await (isKey ? byKey(c.env, token) : byToken(c.env, token))
+  if (!caller && isKey) await countWrongSecret(c, 'key')
   c.set('caller', caller ?? strangers())
   requireFactor(c)
   await next()

@@ -9,7 +9,7 @@ import { registerBridge, scanOf } from '../testing/sealed.ts'
 
 // What every endpoint of the management API owes: it works, it refuses bad input, it refuses the wrong caller.
 
-const NOUNS = ['people', 'cards', 'groups', 'schedules', 'readers', 'rules', 'bridges', 'accounts'] as const
+const NOUNS = ['people', 'cards', 'groups', 'schedules', 'readers', 'rules', 'bridges', 'accounts', 'api-keys'] as const
 type Noun = (typeof NOUNS)[number]
 type Fields = Record<string, unknown>
 type Operation = {
@@ -37,6 +37,7 @@ const fresh: Record<Noun, () => Fields> = {
   rules: () => ({ groupId: there['groups'], readerIds: [there['readers']] }),
   bridges: () => ({ name: `Bridge ${next()}` }),
   accounts: () => ({ email: `somebody-${next()}@example.org`, role: 'member', password: PASSWORD }),
+  'api-keys': () => ({ name: `Key ${next()}` }),
 }
 
 /** A body that changes one. */
@@ -49,6 +50,7 @@ const changed: Record<Noun, Fields> = {
   rules: { scheduleId: null },
   bridges: { name: 'Changed' },
   accounts: { name: 'Changed' },
+  'api-keys': { name: 'Changed' },
 }
 
 const add = async (noun: Noun, fields: Fields = {}): Promise<string> => {
@@ -292,7 +294,7 @@ describe('it refuses the wrong caller', () => {
 
   test.each([
     ['auditor', /^/],
-    ['operator', /^(?!GET .(accounts|audit))/],
+    ['operator', /^(?!GET .(accounts|api-keys|audit))/],
     ['member', /^(GET .(me|me.sessions|people|cards|events)|PATCH .me)$/],
   ] as const)('what the role %s may read is open to it, and nothing else', (role, open) =>
     inRole(role, async () => {
@@ -454,6 +456,7 @@ describe('it refuses bad input', () => {
     ['readers', 'timezone'],
     ['bridges', 'name'],
     ['accounts', 'name'],
+    ['api-keys', 'name'],
     ['accounts', 'email'],
   ]
   test.each([
@@ -530,7 +533,7 @@ describe('it refuses bad input', () => {
 
 describe('a list', () => {
   const SAME = 'Same name'
-  const NAMED: Noun[] = ['people', 'groups', 'schedules', 'readers', 'bridges']
+  const NAMED: Noun[] = ['people', 'groups', 'schedules', 'readers', 'bridges', 'api-keys']
   const LISTS = [...NOUNS.map((noun) => `/${noun}`), '/events', '/members']
 
   /** The people of a group are a list as well. */
