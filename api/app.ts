@@ -1,14 +1,13 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import { cors } from 'hono/cors'
 import { createMiddleware } from 'hono/factory'
-import { secureHeaders } from 'hono/secure-headers'
 import * as v from 'valibot'
 import { check } from './access/check.ts'
 import { handOver } from './access/hand-over.ts'
 import { site } from './access/site.ts'
 import { snapshot } from './access/snapshot.ts'
 import { atMost } from './at-most.ts'
+import { careful, otherOrigins, stayOnHttps } from './browsers.ts'
 import { isMigrated } from './db/ready.ts'
 import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
@@ -31,9 +30,10 @@ import { people } from './manage/people.ts'
 import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
+import { spendOfAddress } from './per-minute.ts'
 import type { AppEnv } from './platform.ts'
 import { oneLine } from './request-log.ts'
-import { jsonOnly } from './validate.ts'
+import { jsonOnly, noStrayQuery } from './validate.ts'
 
 const Ok = v.object({ ok: v.literal(true) })
 
@@ -70,7 +70,7 @@ const internal = new Hono<AppEnv>()
 
 /** Whoever is signed in; each route says what it asks of their role. */
 export const management = new Hono<AppEnv>()
-  .use(signedIn)
+  .use(signedIn, noStrayQuery)
   .route('/me', me)
   .route('/me', myFactor)
   .route('/me', mySessions)
@@ -101,6 +101,7 @@ const api = new Hono<AppEnv>()
         : problem(c, 503, 'The database is behind: run npm run migrate.'),
   )
   .use('/api/*', atMost(MOST), smallBodies(256 * 1024), jsonOnly)
+  .use('/api/v1/login/*', spendOfAddress, noStrayQuery)
   .route('/api/v1', login)
   .route('/api/v1', management)
 
@@ -108,22 +109,8 @@ export const app = new Hono<AppEnv>()
   .use(oneLine)
   // Before what only a browser wants: a bridge asks at every scan.
   .route('/internal', internal)
-  .use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'self'"],
-        styleSrc: ["'self'", "'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:'],
-        objectSrc: ["'none'"],
-        baseUri: ["'none'"],
-        frameAncestors: ["'none'"],
-      },
-    }),
-  )
-  .use('/api/*', async (c, next) => {
-    c.header('cache-control', 'no-store')
-    return cors({ origin: c.env.config.CORS_ORIGINS, maxAge: 600 })(c, next)
-  })
+  .use(stayOnHttps, careful)
+  .use('/api/*', otherOrigins)
   .route('/', api)
   .route('/', docs(new Hono<AppEnv>().route('/internal', internal).route('/', api)))
   .notFound((c) => problem(c, 404, 'There is nothing at this address. /docs lists what there is.'))

@@ -68,6 +68,7 @@ const Config = v.object({
   ),
   MAIL_HOOK_URL: v.optional(webAddress),
   MAIL_HOOK_TOKEN: v.optional(v.pipe(v.string(), v.maxLength(4_000), v.regex(/^[\x21-\x7e]+$/))),
+  RATE_LIMIT_PER_MINUTE: v.optional(whole(0, 1_000_000), '6000'),
 })
 type Settings = v.InferOutput<typeof Config>
 
@@ -85,6 +86,7 @@ const HINTS: Record<keyof Settings, string> = {
   ACCESS_TOKEN_MINUTES: 'whole minutes from 1 to 1440',
   SESSION_HOURS: 'whole hours from 1 to 2160',
   SESSION_IDLE_MINUTES: 'whole minutes from 1 to 10080',
+  RATE_LIMIT_PER_MINUTE: 'a whole number from 0 (no limit) to 1000000',
   CORS_ORIGINS: 'origins separated by commas, such as https://doors.example.org',
   REQUIRE_MFA: 'true or false',
   PUBLIC_URL: 'where people reach this API, such as https://doors.example.org',

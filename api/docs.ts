@@ -14,9 +14,10 @@ const refusals = {
   415: 'The body is not JSON.',
   422: 'Some of the input cannot be used; `errors` says which.',
   503: 'Not available right now; `detail` says why.',
+  429: 'Too many requests, or too many failed attempts; `Retry-After` says how many seconds to wait.',
 } as const
 
-type Refusal = keyof typeof refusals
+type Refusal = Exclude<keyof typeof refusals, 429>
 
 const content = (type: string, schema: v.GenericSchema) => ({ content: { [type]: { schema: resolver(schema) } } })
 
@@ -34,7 +35,9 @@ export const doc = (
   } = {},
 ) => {
   const { status = 200, schema, type = 'application/json' } = answer
-  const refused = answer.refusals ?? [401, 403, 404, 409, 415, 422]
+  const stated: readonly Refusal[] = answer.refusals ?? [401, 403, 404, 409, 415, 422]
+  // Every route of /api has its limits; a bridge has none.
+  const refused = stated.length > 0 && type !== SEALED ? ([...stated, 429] as const) : stated
   return describeRoute({
     tags: [tag],
     summary,

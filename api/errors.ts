@@ -103,6 +103,7 @@ export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
     return problem(c, status, thrown.message, undefined, [thrown.word, title])
   }
   if (thrown instanceof HTTPException && isStatus(thrown.status)) {
+    if (thrown.status === 503) c.header('retry-after', '1')
     return problem(c, thrown.status, thrown.message || undefined)
   }
 

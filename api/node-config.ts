@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { Proxies } from './client-address.ts'
 import { readConfig } from './config.ts'
 import { readEnvironment, SetupError } from './contract/environment.ts'
 import { isLocal } from './db/is-local.ts'
@@ -19,6 +20,7 @@ const NodeConfig = v.object({
   ADMIN_EMAIL: v.optional(email, 'admin@lintel.local'),
   ADMIN_PASSWORD: v.optional(Typed),
   SMTP_URL: v.optional(v.pipe(v.string(), v.regex(/^smtps?:\/\//), v.url())),
+  TRUSTED_PROXIES: v.optional(Proxies, ''),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
 
@@ -30,6 +32,7 @@ const HINTS = {
   ADMIN_EMAIL: 'an e-mail address',
   ADMIN_PASSWORD: 'at most 72 bytes, without NUL',
   SMTP_URL: 'smtps://user:password@host:465, or smtp://user:password@host:587',
+  TRUSTED_PROXIES: 'addresses and networks separated by commas, such as 10.0.0.0/8',
   LOG_LEVEL: 'debug, info, warn, error or silent',
 }
 

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
-import { type ServerType, serve } from '@hono/node-server'
+import { type Http2Bindings, type HttpBindings, type ServerType, serve } from '@hono/node-server'
 import { pino } from 'pino'
 import { app } from './app.ts'
+import { cameFrom } from './client-address.ts'
+import { CALLS } from './contract/envelope.ts'
 import { environment, SetupError } from './contract/environment.ts'
 import { connect } from './db/connect.ts'
 import { migrate } from './db/migrate.ts'
@@ -82,6 +84,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     now: () => new Date(),
     log,
     address: null,
+    https: false,
   }
   const closeDatabase = async () => {
     await Promise.all([doorSql, sql].map((client) => client.end({ timeout: 5 })))
@@ -119,9 +122,19 @@ const requireMigrated = async ({ db }: Platform): Promise<void> => {
   if (!migrated) throw new SetupError('The database is behind this version. Bring it up to date with: npm run migrate')
 }
 
-const listen = ({ ...platform }: Platform, { PORT, HOST }: NodeConfig): Promise<{ server: ServerType; url: string }> =>
+const SEALED_PATHS: ReadonlySet<string> = new Set(Object.values(CALLS).map(({ path }) => path))
+
+const listen = (
+  { ...platform }: Platform,
+  { PORT, HOST, TRUSTED_PROXIES }: NodeConfig,
+): Promise<{ server: ServerType; url: string }> =>
   new Promise((resolve, reject) => {
-    const server = serve({ fetch: (request) => app.fetch(request, platform), port: PORT, hostname: HOST }, ({ port }) =>
+    // A bridge is known by its seal: where it calls from matters to nobody.
+    const fetch = (request: Request, { incoming }: HttpBindings | Http2Bindings) =>
+      SEALED_PATHS.has(incoming.url ?? '')
+        ? app.fetch(request, platform)
+        : app.fetch(request, { ...platform, ...cameFrom(TRUSTED_PROXIES, incoming) })
+    const server = serve({ fetch, port: PORT, hostname: HOST }, ({ port }) =>
       resolve({ server, url: addressOf(HOST, port) }),
     )
     server.once('error', (error: NodeJS.ErrnoException) => {

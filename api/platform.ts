@@ -36,6 +36,8 @@ export type Platform = {
   log: Log
   /** Where this request comes from, as far as trusted proxies say; null when nobody knows. */
   address: string | null
+  /** It came by HTTPS, as far as trusted proxies say. */
+  https: boolean
 }
 
 /** Who is signed in, as the database had it when this request came. */

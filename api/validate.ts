@@ -1,4 +1,5 @@
 import { createMiddleware } from 'hono/factory'
+import { matchedRoutes } from 'hono/route'
 import { validator } from 'hono-openapi'
 import * as v from 'valibot'
 import { isInstant, isPlainText } from './contract/scan.ts'
@@ -20,7 +21,25 @@ const refuseInvalid = (result: { success: boolean; error?: Issues }) => {
 }
 
 export const body = <S extends v.GenericSchema>(schema: S) => validator('json', schema, refuseInvalid as never)
-export const query = <S extends v.GenericSchema>(schema: S) => validator('query', schema, refuseInvalid as never)
+
+/** Routes that say what their query may be. */
+const queries = new WeakSet<object>()
+
+export const query = <S extends v.GenericSchema>(schema: S) => {
+  const checked = validator('query', schema, refuseInvalid as never)
+  queries.add(checked)
+  return checked
+}
+
+/** A route that has no query refuses one: what is not understood is not passed over. */
+export const noStrayQuery = createMiddleware<AppEnv>(async (c, next) => {
+  const names = Object.keys(c.req.queries())
+  const matched = names.length > 0 ? matchedRoutes(c).filter(({ method }) => method !== 'ALL') : []
+  if (matched.length > 0 && !matched.some(({ handler }) => queries.has(handler))) {
+    throw new InvalidFields(names.map((path) => ({ path, message: 'is not known here' })))
+  }
+  await next()
+})
 
 export const Id = v.pipe(v.string(), v.uuid('not an id'), v.toLowerCase())
 
@@ -46,6 +65,8 @@ export const jsonOnly = createMiddleware<AppEnv>(async (c, next) => {
   if (hasBody && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
     refuse(415, 'Send the body as JSON, with content-type: application/json.')
   }
+  const encoding = c.req.header('content-encoding')
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') refuse(415, 'Send the body uncompressed.')
   await next()
 })
 

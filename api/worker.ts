@@ -68,6 +68,8 @@ const withPlatform = async <T>(
       log,
       // Set by Cloudflare itself, whatever the client says.
       address: request?.headers.get('cf-connecting-ip') ?? null,
+      // Its own URL says so.
+      https: false,
     })
   } finally {
     ctx.waitUntil(sql.end({ timeout: 5 }))

@@ -1,4 +1,5 @@
 import { hash, verify } from '@node-rs/bcrypt'
+import { refuse } from '../errors.ts'
 import type { Password } from '../platform.ts'
 
 /**
@@ -7,10 +8,16 @@ import type { Password } from '../platform.ts'
  */
 const AT_ONCE = 2
 
+/** How many wait for their turn: some seconds' worth. One more is refused, as it would have to wait for longer than people do. */
+const MOST_WAITING = 60
+
 const waiting: (() => void)[] = []
 let running = 0
 
 const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+  if (running >= AT_ONCE && waiting.length >= MOST_WAITING) {
+    refuse(503, 'Too many passwords are being checked right now. Try again in a moment.')
+  }
   if (running >= AT_ONCE) await new Promise<void>((go) => waiting.push(go))
   else running += 1
   try {

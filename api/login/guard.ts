@@ -1,10 +1,10 @@
 import { and, eq, gt, isNull, or } from 'drizzle-orm'
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { HTTPException } from 'hono/http-exception'
 import { noteRefusal } from '../audit/refusals.ts'
 import { accounts, apiKeys, sessions } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
+import { spend } from '../per-minute.ts'
 import type { AppEnv, Caller, Platform } from '../platform.ts'
 import { requireFactor } from './enrolment.ts'
 import { countWrongSecret } from './limits.ts'
@@ -12,13 +12,13 @@ import { type Permission, permissionsOf } from './permissions.ts'
 import { isLive, noteUse } from './sessions.ts'
 import { hashOf, KEY_PREFIX, verify } from './tokens.ts'
 
-const strangers = (cause?: unknown): never => {
-  throw new HTTPException(401, { message: 'Sign in: send a current access token as a Bearer token.', cause })
-}
+const strangers = () => refuse(401, 'Sign in: send a current access token as a Bearer token.')
 
 /** An access token whose session still lives and whose account is not disabled. */
 const byToken = async (platform: Platform, token: string): Promise<Caller | undefined> => {
-  const { accountId, sessionId } = await verify(platform, token).catch(strangers)
+  const claims = await verify(platform, token).catch(() => undefined)
+  if (!claims) return undefined
+  const { accountId, sessionId } = claims
   const [row] = await platform.db
     .select({
       session: { id: sessions.id, usedAt: sessions.usedAt, provenAt: sessions.provenAt },
@@ -67,11 +67,13 @@ const byKey = async ({ db, now }: Platform, key: string): Promise<Caller | undef
  * What they are refused is on record.
  */
 export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
-  const [, token = ''] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? strangers()
+  const [, token = ''] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? []
   const isKey = token.startsWith(KEY_PREFIX)
   const caller = await (isKey ? byKey(c.env, token) : byToken(c.env, token))
+  if (caller) c.set('caller', caller)
+  spend(c)
   if (!caller && isKey) await countWrongSecret(c, 'key')
-  c.set('caller', caller ?? strangers())
+  if (!caller) strangers()
   requireFactor(c)
   await next()
   await noteRefusal(c)

@@ -12,6 +12,7 @@ export const LEAST_CHARACTERS = 15
 export const Typed = v.pipe(
   v.string(),
   v.minLength(1, 'must not be empty'),
+  v.maxLength(MOST_BYTES, `must be at most ${MOST_BYTES} bytes long`),
   v.check((text) => new TextEncoder().encode(text).length <= MOST_BYTES, `must be at most ${MOST_BYTES} bytes long`),
   v.check((text) => !text.includes('\0'), 'must not contain a NUL character'),
   v.check((text) => text.isWellFormed(), 'must be well-formed Unicode'),

@@ -31,7 +31,7 @@ const fields = {
   topic,
   replyTopic: v.nullable(topic),
   cardView: v.picklist(CARD_VIEWS),
-  timezone: v.pipe(v.string(), v.check(isTimezone, 'not an IANA time zone such as Europe/Prague')),
+  timezone: v.pipe(v.string(), v.maxLength(64), v.check(isTimezone, 'not an IANA time zone such as Europe/Prague')),
   direction: v.picklist(DIRECTIONS),
   enabled: v.boolean(),
   openMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(600_000)),

@@ -92,6 +92,7 @@ const onNode = (db: Db, env: Env): { fetch: Fetch; close(): Promise<void> } => {
     now: () => new Date(),
     log: () => {},
     address: null,
+    https: false,
   }
   const fetch: Fetch = async (path, init) =>
     app.request(path, init, { ...platform, address: new Headers(init?.headers).get('cf-connecting-ip') })
