@@ -124,9 +124,10 @@ const requireMigrated = async ({ db }: Platform): Promise<void> => {
 
 const SEALED_PATHS: ReadonlySet<string> = new Set(Object.values(CALLS).map(({ path }) => path))
 
-const listen = (
+/** Serves at PORT, or at any free one when that is 0, and gives each request its own address. */
+export const listen = (
   { ...platform }: Platform,
-  { PORT, HOST, TRUSTED_PROXIES }: NodeConfig,
+  { PORT, HOST, TRUSTED_PROXIES }: Pick<NodeConfig, 'PORT' | 'HOST' | 'TRUSTED_PROXIES'>,
 ): Promise<{ server: ServerType; url: string }> =>
   new Promise((resolve, reject) => {
     // A bridge is known by its seal: where it calls from matters to nobody.
