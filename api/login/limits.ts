@@ -1,4 +1,4 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Context } from 'hono'
 import { accounts, sessions } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
@@ -54,7 +54,7 @@ export type Limited = keyof typeof PACES
 /** Has whoever it is a session from this very address? Then what others fail elsewhere does not hold them up here. */
 const isAtHome = async (db: Reads, address: string | null, whom: string): Promise<boolean> => {
   if (address === null) return false
-  const isWhom = whom.includes('@') ? eq(accounts.email, whom) : sql`${accounts.id}::text = ${whom}`
+  const isWhom = whom.includes('@') ? eq(accounts.email, whom) : eq(accounts.id, whom)
   const [session] = await db
     .select({ id: sessions.id })
     .from(sessions)
