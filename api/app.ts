@@ -11,7 +11,7 @@ import { careful, otherOrigins, stayOnHttps } from './browsers.ts'
 import { isMigrated } from './db/ready.ts'
 import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
-import { signedIn } from './login/guard.ts'
+import { accountsOnly, signedIn } from './login/guard.ts'
 import { login } from './login/login.ts'
 import { accountAccess } from './manage/account-access.ts'
 import { accounts } from './manage/accounts.ts'
@@ -71,6 +71,7 @@ const internal = new Hono<AppEnv>()
 /** Whoever is signed in; each route says what it asks of their role. */
 export const management = new Hono<AppEnv>()
   .use(signedIn, noStrayQuery)
+  .use('/me/*', accountsOnly)
   .route('/me', me)
   .route('/me', myFactor)
   .route('/me', mySessions)

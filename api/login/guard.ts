@@ -85,6 +85,12 @@ export const accountOf = (c: Context<AppEnv>) => {
   return caller.kind === 'account' ? caller : refuse(403, 'This is for accounts: an API key has none.')
 }
 
+/** Stops a program before a route that is about whoever asks, whatever it sent. */
+export const accountsOnly = createMiddleware<AppEnv>(async (c, next) => {
+  accountOf(c)
+  await next()
+})
+
 /** The routes that say whom they let in; a test asks that all of management does. */
 export const guards = new WeakSet<object>()
 
