@@ -1,13 +1,8 @@
 import { eq } from 'drizzle-orm'
-import { base64url, SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { accounts, sessions } from '../db/schema.ts'
-import { deriveKey } from '../keys.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, newSession, send, signIn, withToken } from '../testing/caller.ts'
-
-/** The APP_KEY of the tests: that it is, the first row of the forged tokens proves. */
-const APP_KEY = Uint8Array.from({ length: 32 }, (_, i) => (i * 37 + 11) % 256)
 
 let api: TestApi
 let known: Caller
@@ -69,70 +64,6 @@ describe('signing in', () => {
     expectProblem(await send(api, 'POST', '/login', { body: body.slice(1) }), 400)
     const large = `"${'x'.repeat(256 * 1024)}"`
     expectProblem(await despiteReset(() => send(api, 'POST', '/login', { body: large })), 413)
-  })
-})
-
-describe('an access token', () => {
-  type Forged = { payload?: Record<string, unknown>; header?: { alg?: string; typ?: string }; key?: Uint8Array }
-  const now = () => Math.floor(Date.now() / 1000)
-
-  /** A token as the API would issue it, but for what the row says. */
-  const forge = async ({ payload, header, key }: Forged = {}) => {
-    const [session] = await api.db.select().from(sessions).where(eq(sessions.accountId, known.id))
-    const claims = {
-      sid: session?.id,
-      iss: 'lintel',
-      aud: 'lintel:api',
-      sub: known.id,
-      iat: now(),
-      exp: now() + 600,
-      ...payload,
-    }
-    return new SignJWT(claims)
-      .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', ...header })
-      .sign(key ?? (await deriveKey(APP_KEY, 'lintel access token')))
-  }
-  const unsigned = async (alg: string) => {
-    const [, payload] = (await forge()).split('.')
-    return `${base64url.encode(JSON.stringify({ alg, typ: 'at+jwt' }))}.${payload}.`
-  }
-
-  test('that is made like ours is good, so what refuses the others is their fault', async () => {
-    expect((await withToken(api, await forge()).get('/me')).body).toMatchObject({ id: known.id })
-  })
-
-  const other = '0198c1a2-0000-7000-8000-000000000000'
-  test.each<[string, () => Promise<string>]>([
-    ['of another kind', () => forge({ header: { typ: 'JWT' } })],
-    ['of no kind', () => forge({ header: { typ: '' } })],
-    ['of the algorithm none', () => unsigned('none')],
-    ['of the algorithm None', () => unsigned('None')],
-    ['of another algorithm', () => forge({ header: { alg: 'HS512' } })],
-    ['without a signature', async () => (await forge()).replace(/[^.]+$/, '')],
-    ['signed with another key', () => forge({ key: new Uint8Array(32).fill(7) })],
-    ['signed with APP_KEY itself', () => forge({ key: APP_KEY })],
-    ['signed with a bridge’s key', async () => forge({ key: await deriveKey(APP_KEY, `lintel bridge ${other} 1`) })],
-    ['that has expired', () => forge({ payload: { iat: now() - 601, exp: now() - 1 } })],
-    ['that never expires', () => forge({ payload: { exp: undefined } })],
-    ['from somebody else', () => forge({ payload: { iss: 'lintels' } })],
-    ['for somebody else', () => forge({ payload: { aud: 'lintel:access-check' } })],
-    ['of no session', () => forge({ payload: { sid: undefined } })],
-    ['of an unknown session', () => forge({ payload: { sid: other } })],
-    ['of the session of another account', () => forge({ payload: { sub: other } })],
-    ['whose payload was changed', async () => (await forge()).replace(/\.[^.]+\./, `.${base64url.encode('{}')}.`)],
-    ['that is a refresh token', async () => known.refreshToken],
-  ])('%s is refused like no token at all', async (_, token) => {
-    const refused = await withToken(api, await token()).get('/me')
-    expectProblem(refused, 401)
-    expect(answer(refused)).toEqual(answer(await api.stranger.get('/me')))
-  })
-
-  test.each(['Basic', 'bearer bearer', 'Token', ''])('is not taken as %j', async (scheme) => {
-    expectProblem(await send(api, 'GET', '/me', { headers: { authorization: `${scheme} ${known.token}` } }), 401)
-  })
-
-  test('is not taken from the address', async () => {
-    expectProblem(await api.stranger.get(`/me?access_token=${known.token}`), 401)
   })
 })
 

@@ -1,6 +1,8 @@
 import { base64url, jwtVerify, SignJWT } from 'jose'
+import * as v from 'valibot'
 import { deriveKey, rootKeys } from '../keys.ts'
 import type { Platform } from '../platform.ts'
+import { Id } from '../validate.ts'
 
 const ISSUER = 'lintel'
 const AUDIENCE = 'lintel:api'
@@ -25,7 +27,16 @@ export const issue = async (platform: Platform, { accountId, sessionId }: Claims
   return { token, seconds }
 }
 
-/** Throws unless it is an access token of ours that has not expired: algorithm, kind, issuer and audience are pinned. */
+/** Seconds by which the clocks of two nodes may disagree on when a token was issued. */
+const SKEW = 60
+
+/** What is signed well may still be no token: nothing but ids reaches the database. */
+const Payload = v.object({ sub: Id, sid: Id, iat: v.number() })
+
+/**
+ * Throws unless it is an access token of ours, from no later than now, that has not expired: algorithm, kind, issuer and
+ * audience are pinned.
+ */
 export const verify = async (platform: Platform, token: string): Promise<Claims> => {
   const options = {
     algorithms: ['HS256'],
@@ -38,7 +49,9 @@ export const verify = async (platform: Platform, token: string): Promise<Claims>
   const { payload } = await Promise.any(
     rootKeys(platform.config).map(async (root) => jwtVerify(token, await signingKey(root), options)),
   )
-  return { accountId: String(payload.sub), sessionId: String(payload['sid']) }
+  const { sub, sid, iat } = v.parse(Payload, payload)
+  if (iat > platform.now().getTime() / 1000 + SKEW) throw new Error('issued in the future')
+  return { accountId: sub, sessionId: sid }
 }
 
 /** What an API key begins with, so that scanners for lost secrets know one. */
