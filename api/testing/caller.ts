@@ -16,7 +16,7 @@ export type Caller = Client & {
 }
 
 /** Over HTTP a client says how long its body is; in process nobody does. */
-const lengthOf = (body: string): Record<string, string> =>
+export const lengthOf = (body: string): Record<string, string> =>
   inject('runtime') === 'node' ? { 'content-length': String(new TextEncoder().encode(body).length) } : {}
 
 export const replyOf = async (response: Response): Promise<Reply> => {
