@@ -75,6 +75,7 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     events: one.events,
     accounts: String(account?.id),
     'api-keys': String(key?.id),
+    audit: '1',
   }
   return { things, holders: [one, other] }
 }
@@ -84,7 +85,7 @@ export const nounOf = (path: string, parameter: string, things: Things): string 
   const noun = parameter === 'id' ? path.split('/{id}')[0]?.split('/').at(-1) : NOUNS_OF[parameter]
   return noun !== undefined && noun in things ? noun : undefined
 }
-const NOUNS_OF: Record<string, string> = { personId: 'people' }
+const NOUNS_OF: Record<string, string> = { personId: 'people', number: 'audit' }
 
 /** A route's path under /api/v1 or elsewhere, each id as `idOf` gives it. */
 export const fill = ({ path }: Pick<Route, 'path'>, idOf: (parameter: string) => string): string =>
