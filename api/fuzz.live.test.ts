@@ -7,7 +7,7 @@ import { sentences } from './db/constraints.ts'
 import * as schema from './db/schema.ts'
 import { type Reply, startTestApi, type TestApi } from './testing/api.ts'
 import { broken, ODD, valid } from './testing/arbitrary.ts'
-import { type Caller, lengthOf, newSession, replyOf } from './testing/caller.ts'
+import { type Caller, lengthOf, replyOf } from './testing/caller.ts'
 import { type Route, routesOf } from './testing/document.ts'
 import { type Bridge, keyOf, registerBridge } from './testing/sealed.ts'
 import { accountOf, fill, makeThings } from './testing/things.ts'
@@ -167,12 +167,12 @@ const expectFine = (route: Route, { path, body }: Request, { status, headers, ..
   expect(LEAK.exec(text)?.[0], told).toBeUndefined()
 }
 
-/** What ends the session that asks, or changes its account, gets one of its own. */
+/** What ends sessions, or changes the account itself, is asked by an account of its own. */
 const isOwn = ({ method, name }: Route) => method !== 'GET' && /\/(me|logout)\b/.test(name)
 const hasPassword = ({ body }: Route) => Object.keys(body?.properties ?? {}).some((name) => /password/i.test(name))
 
 const ask = async (route: Route, { path, body, type = 'application/json' }: Request): Promise<Reply> => {
-  const { token } = isOwn(route) ? await newSession(api, owner) : owner
+  const { token } = isOwn(route) ? await accountOf(api, 'owner') : owner
   const sent = body === undefined ? {} : { 'content-type': type, ...lengthOf(body) }
   const headers = { authorization: `Bearer ${token}`, ...sent }
   return replyOf(await api.fetch(path, { method: route.method, headers, ...(body !== undefined && { body }) }))

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { app } from './app.ts'
 import { accounts, events } from './db/schema.ts'
 import { type Reply, startTestApi, type TestApi } from './testing/api.ts'
-import { type Caller, expectProblem, newSession, replyOf, withToken } from './testing/caller.ts'
+import { type Caller, expectProblem, replyOf, withToken } from './testing/caller.ts'
 import { nameOf, type Route, routesOf } from './testing/document.ts'
 import { accountOf, fill, type Holder, keyOf, makeThings, nounOf, type Things } from './testing/things.ts'
 
@@ -115,13 +115,16 @@ const expectOut = (route: Route, who: string, reply: Reply, status: 401 | 403) =
   expectProblem(reply, status)
 }
 
-/** What ends a session, or changes the account itself, gets one of its own. */
+/** What ends sessions, or changes the account itself, is asked by an account of its own. */
 const isOwn = ({ method, name }: Route) => method !== 'GET' && /\/(me|logout)\b/.test(name)
 
+const newCaller = (letter: Letter) => accountOf(api, ROLES[letter], letter === 'M' ? mine.people : null)
+
 const tokenOf = async (letter: Letter, route: Route): Promise<string> => {
-  const known = callers.get(letter) ?? (await accountOf(api, ROLES[letter], letter === 'M' ? mine.people : null))
+  if (isOwn(route)) return (await newCaller(letter)).token
+  const known = callers.get(letter) ?? (await newCaller(letter))
   callers.set(letter, known)
-  return isOwn(route) ? (await newSession(api, known)).token : known.token
+  return known.token
 }
 
 const keyWith = async (role: (typeof ROLES)[Letter], scopes: string[] | null): Promise<string> => {
