@@ -6,7 +6,7 @@ import type { Platform } from './platform.ts'
 const empty = {
   db: {
     select: () => ({ from: () => ({ limit: async () => [] }) }),
-    insert: () => {
+    transaction: () => {
       throw new Error('written')
     },
   },

@@ -18,7 +18,10 @@ afterEach(async () => {
 /** Served as in production, but for a database: who is not signed in is refused without one. */
 const served = async (trusted: string) => {
   const db = database(postgres('postgres://nobody@127.0.0.1:1/nothing'))
-  const config = readConfig({ APP_KEY: btoa('0123456789abcdefghijklmnopqrstuv'), RATE_LIMIT_PER_MINUTE: '3' })
+  const config = readConfig(
+    { APP_KEY: btoa('0123456789abcdefghijklmnopqrstuv'), RATE_LIMIT_PER_MINUTE: '3' },
+    { production: false },
+  )
   const TRUSTED_PROXIES = v.parse(Proxies, trusted)
   const platform = {
     config,
@@ -29,6 +32,8 @@ const served = async (trusted: string) => {
     now: () => new Date(),
     log: () => {},
     address: null,
+    mail: undefined,
+    later: () => {},
   }
   const { server, url } = await listen({ ...platform, https: false }, { PORT: 0, HOST: '127.0.0.1', TRUSTED_PROXIES })
   closing.push(() => {

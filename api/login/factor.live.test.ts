@@ -1,6 +1,6 @@
 import { and, eq, or } from 'drizzle-orm'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { accounts, audit, recoveryCodes as codes } from '../db/schema.ts'
+import { accounts, attempts, audit, recoveryCodes as codes } from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, newSession, signIn } from '../testing/caller.ts'
 import { codeOf, enrol, forgetCodes, steady } from '../testing/factor.ts'
@@ -29,6 +29,11 @@ const expectWord = ({ status, body, headers }: Reply, expected: number, word: st
   expect(body['detail']).toMatch(/\w/)
   expect(headers.get('content-type')).toBe('application/problem+json')
 }
+
+/** What is wrong too often has to wait (limits.live.test.ts): here each test begins anew. */
+beforeEach(async () => {
+  await api.db.delete(attempts)
+})
 
 beforeAll(async () => {
   api = await startTestApi()
@@ -248,6 +253,7 @@ describe('changing it', () => {
     expectProblem(await login(me.email, codeOf(secret, 1)), 401)
     expectProblem(await login(me.email, codeOf(next)), 401)
     expect((await login(me.email, codeOf(next, 1))).status).toBe(200)
+    await api.db.delete(attempts)
     expectProblem(await login(me.email, recoveryCodes[0]), 401)
     expect((await login(me.email, (confirmed.body['recoveryCodes'] as string[])[0])).status).toBe(200)
     const record = await onRecord(me.id)

@@ -9,6 +9,7 @@ import { send, tokenMail } from '../mail/mail.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, email } from '../validate.ts'
 import { checkCode } from './codes.ts'
+import { counted, countWrongSecret, limited } from './limits.ts'
 import { accountOfToken, endMailTokens, newResetToken } from './mail-tokens.ts'
 import { Chosen, requireUncommon } from './passwords.ts'
 import { hashOf } from './tokens.ts'
@@ -39,6 +40,7 @@ export const reset = new Hono<AppEnv>()
     async (c) => {
       const { email } = c.req.valid('json')
       const platform = c.env
+      await counted(c, 'mail', email)
       const fresh = await audited(c, 'login.reset', async (tx) => {
         const answer = platform.mail && (await newResetToken(platform, tx, email))
         return { answer, ...(answer && { target: { kind: 'account', id: answer.accountId } }) }
@@ -64,24 +66,30 @@ export const reset = new Hono<AppEnv>()
       const { token, password, code } = c.req.valid('json')
       const { db } = c.env
       const hash = await hashOf(token)
-      const account = (await accountOfToken(c.env, db, hash)) ?? notGood()
+      const account = await accountOfToken(c.env, db, hash)
+      if (!account) {
+        await countWrongSecret(c, 'confirm')
+        return notGood()
+      }
       requireUncommon(password, account)
       const passwordHash = await c.env.password.hash(password)
 
-      const isDone = await db.transaction(async (tx) => {
-        const current = (await accountOfToken(c.env, tx, hash)) ?? notGood()
-        const target = { kind: 'account', id: current.id }
-        if (current.totp && !(await checkCode(c.env, tx, current, code ?? ''))) {
-          await note(tx, c, 'login.reset.failed', { target })
-          return false
-        }
-        await tx.update(accounts).set({ passwordHash }).where(eq(accounts.id, current.id))
-        await tx.delete(sessions).where(eq(sessions.accountId, current.id))
-        // The account is locked, so of two who use the token at once the second finds it ended.
-        if (!(await endMailTokens(tx, current.id)).includes(hash)) notGood()
-        await note(tx, c, 'login.reset.confirm', { target })
-        return true
-      })
+      const choose = () =>
+        db.transaction(async (tx) => {
+          const current = (await accountOfToken(c.env, tx, hash)) ?? notGood()
+          const target = { kind: 'account', id: current.id }
+          if (current.totp && !(await checkCode(c.env, tx, current, code ?? ''))) {
+            await note(tx, c, 'login.reset.failed', { target })
+            return undefined
+          }
+          await tx.update(accounts).set({ passwordHash }).where(eq(accounts.id, current.id))
+          await tx.delete(sessions).where(eq(sessions.accountId, current.id))
+          // The account is locked, so of two who use the token at once the second finds it ended.
+          if (!(await endMailTokens(tx, current.id)).includes(hash)) notGood()
+          await note(tx, c, 'login.reset.confirm', { target })
+          return true
+        })
+      const isDone = await (account.totp ? limited(c, 'code', account.id, choose) : choose())
       if (!isDone) wrongCode()
       return c.body(null, 204)
     },

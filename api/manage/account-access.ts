@@ -65,7 +65,7 @@ export const accountAccess = new Hono<AppEnv>()
         await lockGranted(tx, c.var.caller, id)
         const one = and(eq(table.id, sessionId), eq(table.accountId, id))
         const [before] = await tx.delete(table).where(one).returning(columns)
-        return { target: { kind: 'session', id: sessionId }, before: found(before, 'session'), answer: undefined }
+        return { target: { kind: 'account', id }, before: [found(before, 'session')], answer: undefined }
       })
       return c.body(null, 204)
     },

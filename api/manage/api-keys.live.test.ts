@@ -200,7 +200,7 @@ test('each change of a key is on record, once', async () => {
   expect(rows).toMatchObject([
     { action: 'api-keys.create', actorId: owner.id, before: null, after: made },
     { action: 'api-keys.update', actorId: owner.id, before: made, after: renamed },
-    { action: 'api-keys.revoke', actorId: owner.id, before: renamed, after: null },
+    { action: 'api-keys.delete', actorId: owner.id, before: renamed, after: null },
   ])
 })
 

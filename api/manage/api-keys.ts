@@ -7,6 +7,7 @@ import { doc, pageOf } from '../docs.ts'
 import { found, invalid, refuse } from '../errors.ts'
 import { accountOf, may } from '../login/guard.ts'
 import { mayGrant, permissionsOf, type Role, SCOPES } from '../login/permissions.ts'
+import { recentProof } from '../login/proof.ts'
 import { hashOf, KEY_PREFIX, newSecret } from '../login/tokens.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, Id, instant, line, param, query, time } from '../validate.ts'
@@ -97,13 +98,16 @@ export const keys = new Hono<AppEnv>()
   .post(
     '/',
     may('api-keys:write'),
+    recentProof,
     doc('api-keys', 'Make an API key; it is in this answer and never again', { status: 201, schema: ApiKeyWithKey }),
     body(NewKey),
     async (c) => {
       const { name, scopes, expiresAt, role = leastRole(scopes) } = c.req.valid('json')
       const maker = accountOf(c)
       const at = c.env.now()
-      if (!mayGrant(maker.role, role)) refuse(403, `Your role may not make a key of the role “${role}”.`)
+      // A key may less than an account of its role, so one's own is not too much.
+      if (role !== maker.role && !mayGrant(maker.role, role))
+        refuse(403, `Your role may not make a key of the role “${role}”.`)
       const surplus = beyond({ role, scopes })
       if (surplus !== -1) invalid(`scopes.${surplus}`, `the role “${role}” may not do that`)
       if (expiresAt && expiresAt <= at) invalid('expiresAt', 'must be in the future')
@@ -114,7 +118,7 @@ export const keys = new Hono<AppEnv>()
       const row = await audited(c, 'api-keys.create', async (tx) => {
         const [row] = await tx.insert(table).values(values).returning(columns)
         const answer = found(row, 'API key')
-        return { answer, target: { kind: 'api-keys', id: answer.id }, after: answer }
+        return { answer, target: { kind: 'api-key', id: answer.id }, after: answer }
       })
       return c.json({ ...row, key }, 201)
     },
@@ -127,6 +131,7 @@ export const keys = new Hono<AppEnv>()
   .patch(
     '/:id',
     may('api-keys:write'),
+    recentProof,
     doc('api-keys', 'Rename an API key; what it may do stays as it is', { schema: ApiKey }),
     param('id'),
     body(change(fields)),
@@ -137,7 +142,7 @@ export const keys = new Hono<AppEnv>()
         found(before, 'API key')
         const [row] = await tx.update(table).set(c.req.valid('json')).where(eq(table.id, id)).returning(columns)
         const answer = found(row, 'API key')
-        return { answer, target: { kind: 'api-keys', id }, before, after: answer }
+        return { answer, target: { kind: 'api-key', id }, before, after: answer }
       })
       return c.json(row)
     },
@@ -145,13 +150,14 @@ export const keys = new Hono<AppEnv>()
   .delete(
     '/:id',
     may('api-keys:write'),
+    recentProof,
     doc('api-keys', 'Revoke an API key; it stops working at once', { status: 204 }),
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      await audited(c, 'api-keys.revoke', async (tx) => {
+      await audited(c, 'api-keys.delete', async (tx) => {
         const [before] = await tx.delete(table).where(eq(table.id, id)).returning(columns)
-        return { answer: found(before, 'API key').id, target: { kind: 'api-keys', id }, before }
+        return { answer: found(before, 'API key').id, target: { kind: 'api-key', id }, before }
       })
       return c.body(null, 204)
     },

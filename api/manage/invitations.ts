@@ -6,6 +6,7 @@ import { doc } from '../docs.ts'
 import { refuse } from '../errors.ts'
 import { may } from '../login/guard.ts'
 import { newMailToken, type Purpose } from '../login/mail-tokens.ts'
+import { recentProof } from '../login/proof.ts'
 import { requireMail, send, tokenMail } from '../mail/mail.ts'
 import type { AppEnv } from '../platform.ts'
 import { param } from '../validate.ts'
@@ -39,6 +40,7 @@ export const invitations = new Hono<AppEnv>()
   .post(
     '/:id/invitation',
     may('accounts:write'),
+    recentProof,
     doc('accounts', 'Mail a new invitation to an account without a password; older ones end', answer),
     param('id'),
     async (c) => {
@@ -49,6 +51,7 @@ export const invitations = new Hono<AppEnv>()
   .post(
     '/:id/reset',
     may('accounts:write'),
+    recentProof,
     doc('accounts', 'Mail the means to choose a new password; the old one stays good until then', answer),
     param('id'),
     async (c) => {

@@ -7,6 +7,7 @@ import { doc } from '../docs.ts'
 import { found, invalid, refuse } from '../errors.ts'
 import { Code, checkCode, removeFactor } from '../login/codes.ts'
 import { accountOf } from '../login/guard.ts'
+import { limited } from '../login/limits.ts'
 import { NOBODY, Typed } from '../login/passwords.ts'
 import { needsFactor } from '../login/permissions.ts'
 import { recentProof } from '../login/proof.ts'
@@ -45,15 +46,19 @@ export const myFactor = new Hono<AppEnv>()
       const { password, code } = c.req.valid('json')
       const { id, sessionId } = accountOf(c)
       const { db, now } = c.env
-      const [known] = await db.select({ hash: table.passwordHash }).from(table).where(eq(table.id, id))
-      const wrongPassword = password !== undefined && !(await c.env.password.verify(password, known?.hash ?? NOBODY))
-      const wrong = await db.transaction(async (tx) => {
-        const account = await lockMine(tx, id)
-        const wrongCode = !wrongPassword && code !== undefined && !(await checkCode(c.env, tx, account, code))
-        const failed = wrongPassword ? 'password' : wrongCode ? 'code' : undefined
-        if (!failed) await tx.update(sessions).set({ provenAt: now() }).where(eq(sessions.id, sessionId))
-        await note(tx, c, failed ? 'me.proof.failed' : 'me.proof', mine(id))
-        return failed
+      let wrong: 'password' | 'code' | undefined
+      await limited(c, 'proof', id, async () => {
+        const [known] = await db.select({ hash: table.passwordHash }).from(table).where(eq(table.id, id))
+        const wrongPassword = password !== undefined && !(await c.env.password.verify(password, known?.hash ?? NOBODY))
+        wrong = await db.transaction(async (tx) => {
+          const account = await lockMine(tx, id)
+          const wrongCode = !wrongPassword && code !== undefined && !(await checkCode(c.env, tx, account, code))
+          const failed = wrongPassword ? 'password' : wrongCode ? 'code' : undefined
+          if (!failed) await tx.update(sessions).set({ provenAt: now() }).where(eq(sessions.id, sessionId))
+          await note(tx, c, failed ? 'me.proof.failed' : 'me.proof', mine(id))
+          return failed
+        })
+        return wrong === undefined || undefined
       })
       if (wrong) invalid(wrong, `is not the ${wrong} of this account`)
       return c.body(null, 204)
@@ -73,16 +78,18 @@ export const myFactor = new Hono<AppEnv>()
       const { db, config } = c.env
       const secret = newTotpSecret()
       const totpNext = await encryptSecret(config, secret, id)
-      const done = await db.transaction(async (tx) => {
-        const account = await lockMine(tx, id)
-        if (account.totp && code === undefined) {
-          return invalid('code', 'is needed to replace an authenticator: one of the present one, or a recovery code')
-        }
-        const ok = !account.totp || code === undefined || (await checkCode(c.env, tx, account, code))
-        if (ok) await tx.update(table).set({ totpNext }).where(eq(table.id, id))
-        await note(tx, c, ok ? 'me.totp.create' : 'me.totp.failed', mine(id))
-        return ok
-      })
+      const replace = () =>
+        db.transaction(async (tx) => {
+          const account = await lockMine(tx, id)
+          if (account.totp && code === undefined) {
+            return invalid('code', 'is needed to replace an authenticator: one of the present one, or a recovery code')
+          }
+          const ok = !account.totp || code === undefined || (await checkCode(c.env, tx, account, code))
+          if (ok) await tx.update(table).set({ totpNext }).where(eq(table.id, id))
+          await note(tx, c, ok ? 'me.totp.create' : 'me.totp.failed', mine(id))
+          return ok || undefined
+        })
+      const done = await (code === undefined ? replace() : limited(c, 'code', id, replace))
       if (!done) invalid('code', 'is not a code of the present authenticator')
       return c.json({ secret, uri: uriOf(secret, email) })
     },
