@@ -11,6 +11,7 @@ import { careful, otherOrigins, stayOnHttps } from './browsers.ts'
 import { isMigrated } from './db/ready.ts'
 import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
+import { requireFactor } from './login/enrolment.ts'
 import { accountsOnly, signedIn } from './login/guard.ts'
 import { login } from './login/login.ts'
 import { accountAccess } from './manage/account-access.ts'
@@ -70,7 +71,7 @@ const internal = new Hono<AppEnv>()
 
 /** Whoever is signed in; each route says what it asks of their role. */
 export const management = new Hono<AppEnv>()
-  .use(signedIn, noStrayQuery)
+  .use(signedIn, requireFactor, noStrayQuery)
   .use('/me/*', accountsOnly)
   .route('/me', me)
   .route('/me', myFactor)

@@ -1,4 +1,4 @@
-import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
 import { refuseAs } from '../errors.ts'
 import type { AppEnv, Caller, Platform } from '../platform.ts'
 import { needsFactor } from './permissions.ts'
@@ -8,18 +8,15 @@ export const mustEnrol = ({ config }: Platform, caller: Caller): boolean =>
   caller.kind === 'account' && config.REQUIRE_MFA && needsFactor(caller.role) && !caller.totp
 
 /** All that such an account can do; what is not here is closed, whatever may be added elsewhere. */
-const OPEN: readonly string[] = [
-  'GET /api/v1/me',
-  'POST /api/v1/me/totp',
-  'POST /api/v1/me/totp/confirm',
-  'POST /api/v1/logout',
-]
+const OPEN: readonly string[] = ['GET /api/v1/me', 'POST /api/v1/me/totp', 'POST /api/v1/me/totp/confirm']
 
-/** The enrolment of the first sign-in, which cannot be skipped. */
-export const requireFactor = (c: Context<AppEnv>): void => {
-  if (!mustEnrol(c.env, c.var.caller) || OPEN.includes(`${c.req.method} ${c.req.path}`)) return
-  refuseAs(
-    'factor-required',
-    'Your role needs a second factor here. Make a secret with POST /api/v1/me/totp, put it into an authenticator app, and send the app’s code to POST /api/v1/me/totp/confirm.',
-  )
-}
+/** The enrolment of the first sign-in, which cannot be skipped: whoever still has to set up a factor gets no further. */
+export const requireFactor = createMiddleware<AppEnv>(async (c, next) => {
+  if (mustEnrol(c.env, c.var.caller) && !OPEN.includes(`${c.req.method} ${c.req.path}`)) {
+    refuseAs(
+      'factor-required',
+      'Your role needs a second factor here. Make a secret with POST /api/v1/me/totp, put it into an authenticator app, and send the app’s code to POST /api/v1/me/totp/confirm.',
+    )
+  }
+  await next()
+})

@@ -6,7 +6,6 @@ import { accounts, apiKeys, sessions } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
 import { spend } from '../per-minute.ts'
 import type { AppEnv, Caller, Platform } from '../platform.ts'
-import { requireFactor } from './enrolment.ts'
 import { countWrongSecret } from './limits.ts'
 import { type Permission, permissionsOf } from './permissions.ts'
 import { isLive, noteUse } from './sessions.ts'
@@ -63,8 +62,7 @@ const byKey = async ({ db, now }: Platform, key: string): Promise<Caller | undef
 
 /**
  * Who asks: an account with an access token, or a program with an API key. Asked of the database each time, so that a
- * logout, a changed role or a revoked key counts at once. Whoever still has to set up a second factor gets no further.
- * What they are refused is on record.
+ * logout, a changed role or a revoked key counts at once. What they are refused is on record.
  */
 export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
   const [, token = ''] = /^Bearer ([\w.-]+)$/i.exec(c.req.header('authorization') ?? '') ?? []
@@ -74,7 +72,6 @@ export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
   spend(c)
   if (!caller && isKey) await countWrongSecret(c, 'key')
   if (!caller) strangers()
-  requireFactor(c)
   await next()
   await noteRefusal(c)
 })
