@@ -34,7 +34,7 @@ describe('my sessions', () => {
     const me = await signIn(api, 'member')
     await newSession(api, await signIn(api, 'member'))
     const body = JSON.stringify({ email: me.email, password: PASSWORD })
-    await send(api, 'POST', '/login', { body, headers: { 'user-agent': 'Firefox' } })
+    await send(api, 'POST', '/login', { body, headers: { 'user-agent': 'Firefox', 'cf-connecting-ip': '203.0.113.7' } })
     const { status, body: page } = await me.get('/me/sessions')
     const instant = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
     const times = { createdAt: instant, usedAt: instant, expiresAt: instant }
@@ -42,7 +42,7 @@ describe('my sessions', () => {
       status: 200,
       page: {
         items: [
-          { id: expect.any(String), ...times, address: null, userAgent: 'Firefox', current: false },
+          { id: expect.any(String), ...times, address: '203.0.113.7', userAgent: 'Firefox', current: false },
           { id: expect.any(String), ...times, address: null, userAgent: null, current: true },
         ],
         nextCursor: null,
