@@ -1,10 +1,16 @@
+import { eq } from 'drizzle-orm'
 import { base64url, SignJWT } from 'jose'
 import { beforeAll, expect, test } from 'vitest'
 import { bridgeKey } from './access/keys.ts'
+import { readConfig } from './config.ts'
 import { CALLS } from './contract/envelope.ts'
+import { accounts } from './db/schema.ts'
 import { deriveKey } from './keys.ts'
-import { startTestApi, type TestApi } from './testing/api.ts'
+import { rekey } from './login/rekey.ts'
+import { decryptSecret, encryptSecret } from './login/secrets.ts'
+import { APP_KEY, PASSWORD, startTestApi, type TestApi } from './testing/api.ts'
 import { type Caller, signIn, withToken } from './testing/caller.ts'
+import { codeOf, forgetCodes } from './testing/factor.ts'
 import { type Bridge, bridgeWith, registerBridge, scanOf } from './testing/sealed.ts'
 
 // APP_KEY is being replaced: the one before is in APP_KEY_PREVIOUS.
@@ -62,4 +68,33 @@ test('a bridge goes on with the key that it had, and with the one it gets; one o
   const { body } = await admin.post(`/bridges/${bridge.id}/rotate`, { keepMinutes: 0 })
   expect(await ask(await under(before, 1))).toBe(401)
   expect(await ask(bridgeWith(api, bridge.id, String(body['key'])))).toBe(200)
+})
+
+test('a secret of before still opens, and is encrypted anew once, after which the key of before is not needed', async () => {
+  const other = await signIn(api, 'operator')
+  const secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
+  const root = (key: Uint8Array, previous?: Uint8Array) =>
+    readConfig(
+      {
+        APP_KEY: Buffer.from(key).toString('base64'),
+        APP_KEY_PREVIOUS: previous && Buffer.from(previous).toString('base64'),
+      },
+      { production: false },
+    )
+  const totpSecret = await encryptSecret(root(before), secret, other.id)
+  await api.db.update(accounts).set({ totp: true, totpSecret }).where(eq(accounts.id, other.id))
+  const signsIn = () => api.stranger.post('/login', { email: other.email, password: PASSWORD, code: codeOf(secret) })
+  expect((await signsIn()).status).toBe(200)
+
+  const current = Buffer.from(APP_KEY, 'base64')
+  const stored = async () => {
+    const [row] = await api.db.select().from(accounts).where(eq(accounts.id, other.id))
+    return String(row?.totpSecret)
+  }
+  await expect(decryptSecret(root(current), await stored(), other.id)).rejects.toThrow('not there')
+  expect(await rekey(api.db, root(current, before), new Date())).toBe(1)
+  expect(await rekey(api.db, root(current, before), new Date())).toBe(0)
+  expect(await decryptSecret(root(current), await stored(), other.id)).toBe(secret)
+  await forgetCodes(api, other.id)
+  expect((await signsIn()).status).toBe(200)
 })

@@ -16,5 +16,8 @@ export const deriveKey = async (appKey: Uint8Array, label: string): Promise<Uint
  * The root of every key, and the one before while APP_KEY is being replaced: what was sealed, signed or encrypted under it
  * is still good, and nothing new is made with it.
  */
-export const rootKeys = ({ APP_KEY, APP_KEY_PREVIOUS }: Pick<Config, 'APP_KEY' | 'APP_KEY_PREVIOUS'>): Uint8Array[] =>
+export const rootKeys = ({
+  APP_KEY,
+  APP_KEY_PREVIOUS,
+}: Pick<Config, 'APP_KEY' | 'APP_KEY_PREVIOUS'>): [Uint8Array, ...Uint8Array[]] =>
   APP_KEY_PREVIOUS ? [APP_KEY, APP_KEY_PREVIOUS] : [APP_KEY]

@@ -1,12 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import * as v from 'valibot'
-import { readConfig } from '../config.ts'
 import { environment, SetupError } from '../contract/environment.ts'
-import { connect } from '../db/connect.ts'
+import { openDatabase } from '../db/open.ts'
 import { rootKeys } from '../keys.ts'
-import { readNodeConfig } from '../node-config.ts'
 import { Checkpoint, isSealed } from './checkpoint.ts'
 import { type Verdict, verifyChain } from './verify.ts'
 
@@ -36,30 +33,11 @@ const readCheckpoint = async (file: string, roots: readonly Uint8Array[]): Promi
   throw new SetupError(`The seal of ${file} is not good: it was changed, or made with another APP_KEY.`)
 }
 
-/** Loaded only where it is wanted, as in node.ts. */
-const openEmbedded = async (dataDir: string) => {
-  if (!existsSync(join(dataDir, 'db')))
-    throw new SetupError(`There is no database in DATA_DIR (${dataDir}), and no DATABASE_URL.`)
-  const { socketPath, startEmbeddedPostgres } = await import('../embedded/postgres.ts')
-  const { close } = await startEmbeddedPostgres(dataDir)
-  return { where: { socket: socketPath(dataDir) }, close }
-}
-
-const open = async (env: NodeJS.ProcessEnv) => {
-  const url = env['DATABASE_URL']
-  if (url)
-    return { where: { url }, close: async () => {}, roots: () => rootKeys(readConfig(env, { production: false })) }
-  const { DATA_DIR, app } = readNodeConfig(env)
-  return { ...(await openEmbedded(DATA_DIR)), roots: () => rootKeys(app) }
-}
-
 const verify = async (file: string | undefined): Promise<Verdict> => {
-  const { where, close, roots } = await open(environment())
-  const sql = connect(where, 'command')
+  const { sql, config, close } = await openDatabase(environment())
   try {
-    return await verifyChain(sql, file === undefined ? undefined : await readCheckpoint(file, roots()))
+    return await verifyChain(sql, file === undefined ? undefined : await readCheckpoint(file, rootKeys(config())))
   } finally {
-    await sql.end({ timeout: 5 })
     await close()
   }
 }

@@ -1,6 +1,6 @@
 import { base64url } from 'jose'
 import type { Config } from '../config.ts'
-import { deriveKey } from '../keys.ts'
+import { deriveKey, rootKeys } from '../keys.ts'
 
 type ColumnKey = { id: string; key: Uint8Array<ArrayBuffer> }
 
@@ -14,7 +14,8 @@ const columnKeys = (config: Config): Promise<[ColumnKey, ...ColumnKey[]]> => {
     const key = Uint8Array.from(await deriveKey(appKey, 'lintel column'))
     return { id: await nameOf(key), key }
   }
-  return Promise.all([keyFrom(config.APP_KEY)])
+  const [current, ...before] = rootKeys(config)
+  return Promise.all([keyFrom(current), ...before.map(keyFrom)])
 }
 
 const VERSION = 'v1'
@@ -48,4 +49,10 @@ export const decryptSecret = async (config: Config, stored: string, context: str
   const bytes = (text: string) => Uint8Array.from(base64url.decode(text))
   const plain = await crypto.subtle.decrypt(bound(bytes(iv), context), await cipher(key), bytes(sealed))
   return new TextDecoder().decode(plain)
+}
+
+/** Is this encrypted with the key that encrypts now? */
+export const isCurrent = async (config: Config, stored: string): Promise<boolean> => {
+  const [current] = await columnKeys(config)
+  return stored.split('.')[1] === current.id
 }

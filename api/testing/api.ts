@@ -17,8 +17,11 @@ import { type Mailbox, openMailbox } from './mailbox.ts'
 export const PASSWORD = 'correct horse battery staple'
 export const PASSWORD_HASH = '$2b$12$SJgErLy4G8NgcP4o0j4ijeVm09uvDzXViHHBMjJpLxIjpaKoFNXWW'
 
+/** The root key of the API under test. */
+export const APP_KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => (i * 37 + 11) % 256)).toString('base64')
+
 const ENV = {
-  APP_KEY: Buffer.from(Array.from({ length: 32 }, (_, i) => (i * 37 + 11) % 256)).toString('base64'),
+  APP_KEY,
   CORS_ORIGINS: 'https://doors.example.org',
 }
 
