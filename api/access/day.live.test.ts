@@ -18,7 +18,7 @@ const sample = <T>(arbitrary: fc.Arbitrary<T>, numRuns: number) => fc.sample(fc.
 
 const PEOPLE = 300
 // On workerd each question opens a connection of its own.
-const SCANS = inject('runtime') === 'node' ? 600 : 250
+const SCANS = inject('runtime') === 'node' ? 500 : 250
 /** Of a busy machine: every scan is a request. Milliseconds. */
 const PATIENCE_MS = 180_000
 const AT_ONCE = 10

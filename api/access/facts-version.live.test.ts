@@ -1,6 +1,18 @@
 import { sql } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { siteChanges } from '../db/schema.ts'
+import { keysOfCard } from '../contract/card-views.ts'
+import {
+  cardKeys,
+  cards,
+  groupPeople,
+  groups,
+  people,
+  readers,
+  ruleReaders,
+  rules,
+  schedules,
+  siteChanges,
+} from '../db/schema.ts'
 import { type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, signIn } from '../testing/caller.ts'
 import { type Bridge, handedOver, registerBridge, scanOf } from '../testing/sealed.ts'
@@ -27,16 +39,31 @@ const ok = async (reply: Promise<Reply>) => {
 let sites = 0
 /** Somebody with a card, in a group that may pass a reader during a schedule: what the rows below change. */
 const site = async () => {
-  const add = async (noun: string, fields: object) => (await admin.post(noun, { name: 'One', ...fields })).body.id
   const n = ++sites
-  const reader = await add('/readers', { topic: `facts/${n}` })
-  const other = await add('/readers', { topic: `facts/${n}/other` })
-  const group = await add('/groups', {})
-  const schedule = await add('/schedules', { windows: [] })
-  const rule = (await admin.post('/rules', { groupId: group, readerIds: [reader], scheduleId: schedule })).body.id
-  const [person, guest] = [await add('/people', {}), await add('/people', {})]
-  await admin.put(`/groups/${group}/people/${person}`)
-  const card = (await admin.post('/cards', { personId: person, number: `FACE${1_000 + n}` })).body.id
+  const one = async <T extends { id: string }>(rows: Promise<T[]>) => (await rows)[0]?.id ?? ''
+  const about = { name: 'One', profile: 'plain', cardView: 'decimal', timezone: 'UTC', openMs: 3_000 } as const
+  const reader = await one(
+    api.db
+      .insert(readers)
+      .values({ ...about, topic: `facts/${n}` })
+      .returning(),
+  )
+  const other = await one(
+    api.db
+      .insert(readers)
+      .values({ ...about, topic: `facts/${n}/other` })
+      .returning(),
+  )
+  const group = await one(api.db.insert(groups).values({ name: 'One' }).returning())
+  const schedule = await one(api.db.insert(schedules).values({ name: 'One', windows: [] }).returning())
+  const rule = await one(api.db.insert(rules).values({ groupId: group, scheduleId: schedule }).returning())
+  await api.db.insert(ruleReaders).values({ ruleId: rule, readerId: reader })
+  const person = await one(api.db.insert(people).values({ name: 'One' }).returning())
+  const guest = await one(api.db.insert(people).values({ name: 'One' }).returning())
+  await api.db.insert(groupPeople).values({ groupId: group, personId: person })
+  const number = `FACE${1_000 + n}`
+  const card = await one(api.db.insert(cards).values({ personId: person, number }).returning())
+  await api.db.insert(cardKeys).values(keysOfCard({ number, form: 'hex' }).map((key) => ({ ...key, cardId: card })))
   return { reader, other, group, schedule, rule, person, guest, card }
 }
 type Site = Awaited<ReturnType<typeof site>>

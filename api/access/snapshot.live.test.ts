@@ -436,7 +436,7 @@ describe('a bridge that decides by its snapshot', () => {
         )
       }),
       // On workerd each question opens a connection of its own.
-      { numRuns: inject('runtime') === 'node' ? 250 : 50 },
+      { numRuns: inject('runtime') === 'node' ? 100 : 25 },
     )
   })
 

@@ -13,9 +13,9 @@ import { type Db, database, type Platform } from '../platform.ts'
 import { freshDatabase } from './database.ts'
 import { type Mailbox, openMailbox } from './mailbox.ts'
 
-/** Of every account that the tests sign in with, and its hash at cost 12, so that making an account costs nothing. */
+/** Of every account that the tests sign in with, and its hash at cost 4, so that neither making an account nor its sign-in costs anything. */
 export const PASSWORD = 'correct horse battery staple'
-export const PASSWORD_HASH = '$2b$12$SJgErLy4G8NgcP4o0j4ijeVm09uvDzXViHHBMjJpLxIjpaKoFNXWW'
+export const PASSWORD_HASH = '$2b$04$U8JofqNqBWnjPZdZszbw4.mgf.op4agJcZOHFcwrDiXR8U423V4X.'
 
 /** The root key of the API under test. */
 export const APP_KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => (i * 37 + 11) % 256)).toString('base64')
