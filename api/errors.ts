@@ -44,6 +44,16 @@ type Fields = NonNullable<Problem['errors']>
 
 const isStatus = (status: number): status is Status => status in TITLES
 
+/** So many fields are named, and of each so many letters: what somebody sends a lot of must not come back as more. */
+const MOST_FIELDS = 20
+const MOST_LETTERS = 400
+
+const few = (fields: Fields): Fields =>
+  fields.slice(0, MOST_FIELDS).map(({ path, message }) => ({
+    path: path.slice(0, MOST_LETTERS),
+    message: message.slice(0, MOST_LETTERS),
+  }))
+
 export const problem = (
   c: Context,
   status: Status,
@@ -56,7 +66,7 @@ export const problem = (
     title,
     status,
     ...(detail && { detail }),
-    ...(errors && { errors }),
+    ...(errors && { errors: few(errors) }),
   }
   return c.body(JSON.stringify(body), status as ContentfulStatusCode, { 'content-type': 'application/problem+json' })
 }

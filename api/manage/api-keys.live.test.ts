@@ -77,6 +77,13 @@ describe('a new key', () => {
     expectProblem(await owner.post('/api-keys', { name: 'Payroll', ...fields }), 422, path)
   })
 
+  test('that is wrong in ten thousand places is refused in a few words', async () => {
+    const scopes = Array.from({ length: 10_000 }, () => 'x'.repeat(10))
+    const reply = await owner.post('/api-keys', { name: 'Payroll', scopes })
+    expectProblem(reply, 422, 'scopes.0')
+    expect(JSON.stringify(reply.body).length).toBeLessThan(20_000)
+  })
+
   test('has no more rights than its maker may give', async () => {
     const auditor = await signIn(api, 'auditor')
     expectProblem(await auditor.post('/api-keys', { name: 'Payroll', role: 'auditor' }), 403)
