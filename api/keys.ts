@@ -21,3 +21,9 @@ export const rootKeys = ({
   APP_KEY_PREVIOUS,
 }: Pick<Config, 'APP_KEY' | 'APP_KEY_PREVIOUS'>): [Uint8Array, ...Uint8Array[]] =>
   APP_KEY_PREVIOUS ? [APP_KEY, APP_KEY_PREVIOUS] : [APP_KEY]
+
+/** The same as a key for HMAC-SHA-256. */
+export const deriveMacKey = async (appKey: Uint8Array, label: string): Promise<CryptoKey> => {
+  const bytes = Uint8Array.from(await deriveKey(appKey, label))
+  return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify'])
+}

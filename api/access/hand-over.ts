@@ -27,16 +27,13 @@ const recordHandedOver = async ({ $client: sql }: Db, bridgeId: string, now: Dat
     }),
   )
   await sql`
-    with e as (
-      select * from json_to_recordset(${JSON.stringify([...rows.values()])}::json) as e(id uuid, at timestamptz,
-        "readerId" uuid, card text, "cardId" uuid, "personId" uuid, decision text, reason text, "openMs" int,
-        snapshot text, answered bool)
-    )
     insert into events (id, at, received_at, reader_id, card_number, card_id, person_id, decision, reason, source,
       bridge_id, open_ms, snapshot, answered)
     select e.id, e.at, ${now.toISOString()}::timestamptz, e."readerId", e.card, e."cardId", e."personId", e.decision,
       e.reason, 'offline', ${bridgeId}::uuid, e."openMs", e.snapshot, e.answered
-    from e order by e.id
+    from json_to_recordset(${JSON.stringify([...rows.values()])}::json) as e(id uuid, at timestamptz, "readerId" uuid,
+      card text, "cardId" uuid, "personId" uuid, decision text, reason text, "openMs" int, snapshot text, answered bool)
+    order by e.id
     on conflict (id) do update set
       card_id = excluded.card_id, person_id = excluded.person_id, decision = excluded.decision, reason = excluded.reason,
       source = excluded.source, open_ms = excluded.open_ms, snapshot = excluded.snapshot, answered = excluded.answered

@@ -1,6 +1,6 @@
 import { base64url } from 'jose'
 import * as v from 'valibot'
-import { deriveKey } from '../keys.ts'
+import { deriveMacKey } from '../keys.ts'
 
 /**
  * Where the chain ended at an instant, to be kept where nobody who can write to the database can: the chain alone does not
@@ -19,14 +19,7 @@ type End = Omit<Checkpoint, 'seal'>
 /** What the first row names as the hash before it. */
 export const BEGINNING = '0'.repeat(64)
 
-const keyOf = async (appKey: Uint8Array) =>
-  crypto.subtle.importKey(
-    'raw',
-    Uint8Array.from(await deriveKey(appKey, 'lintel audit checkpoint')),
-    { name: 'HMAC', hash: 'SHA-256' },
-    false,
-    ['sign', 'verify'],
-  )
+const keyOf = (appKey: Uint8Array) => deriveMacKey(appKey, 'lintel audit checkpoint')
 
 const bytesOf = ({ number, hash, at }: End) => new TextEncoder().encode(JSON.stringify([number, hash, at]))
 

@@ -2,7 +2,7 @@ import { inArray, sql } from 'drizzle-orm'
 import { base64url } from 'jose'
 import { networkOf } from '../address.ts'
 import { attempts } from '../db/schema.ts'
-import { deriveKey } from '../keys.ts'
+import { deriveMacKey } from '../keys.ts'
 import type { Db, Platform } from '../platform.ts'
 
 // The table of failures: one row for each thing that is limited and each whom. limits.ts says how much is too much.
@@ -23,8 +23,7 @@ export const countsOf = async (
   paces: Paces,
   whom: string | null,
 ): Promise<Count[]> => {
-  const secret = Uint8Array.from(await deriveKey(config.APP_KEY, 'lintel attempts'))
-  const mac = await crypto.subtle.importKey('raw', secret, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  const mac = await deriveMacKey(config.APP_KEY, 'lintel attempts')
   const network = networkOf(address)
   const told = { here: whom && [whom, network], anywhere: whom && [whom], address: [network] }
   const kinds = (['here', 'anywhere', 'address'] as const).map(async (kind) => {

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { audited, note } from '../audit/audited.ts'
-import { accounts, sessions } from '../db/schema.ts'
+import { accounts } from '../db/schema.ts'
 import { doc } from '../docs.ts'
 import { refuse } from '../errors.ts'
 import { send, tokenMail } from '../mail/mail.ts'
@@ -12,6 +12,7 @@ import { checkCode } from './codes.ts'
 import { counted, countWrongSecret, limited } from './limits.ts'
 import { accountOfToken, endMailTokens, newResetToken } from './mail-tokens.ts'
 import { Chosen, requireUncommon } from './passwords.ts'
+import { endSessions } from './sessions.ts'
 import { hashOf } from './tokens.ts'
 
 const Asked = v.object({ detail: v.string() })
@@ -83,7 +84,7 @@ export const reset = new Hono<AppEnv>()
             return undefined
           }
           await tx.update(accounts).set({ passwordHash }).where(eq(accounts.id, current.id))
-          await tx.delete(sessions).where(eq(sessions.accountId, current.id))
+          await endSessions(tx, current.id)
           // The account is locked, so of two who use the token at once the second finds it ended.
           if (!(await endMailTokens(tx, current.id)).includes(hash)) notGood()
           await note(tx, c, 'login.reset.confirm', { target })

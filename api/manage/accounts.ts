@@ -1,8 +1,8 @@
-import { and, asc, eq, ilike, ne, or } from 'drizzle-orm'
+import { and, asc, eq, ilike, or } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { audited } from '../audit/audited.ts'
-import { ROLES, sessions, accounts as table } from '../db/schema.ts'
+import { ROLES, accounts as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found, invalid, refuse } from '../errors.ts'
 import { accountOf, may } from '../login/guard.ts'
@@ -10,6 +10,7 @@ import { endMailTokens, newMailToken } from '../login/mail-tokens.ts'
 import { Chosen, requireUncommon } from '../login/passwords.ts'
 import { mayGrant, type Role } from '../login/permissions.ts'
 import { recentProof } from '../login/proof.ts'
+import { endSessions } from '../login/sessions.ts'
 import { requireMail, send, tokenMail } from '../mail/mail.ts'
 import type { AppEnv, Caller, Db } from '../platform.ts'
 import { body, change, email, Id, line, param, query } from '../validate.ts'
@@ -155,7 +156,7 @@ export const accounts = new Hono<AppEnv>()
         if (isLastOwner && leaves) refuseLastOwner()
         // A new password signs everybody out who signed in with the old one, except whoever is changing it.
         if (password !== undefined || values.disabled === true) {
-          await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, accountOf(c).sessionId)))
+          await endSessions(tx, id, accountOf(c).sessionId)
         }
         // What was mailed was for whoever read that address, and for the password of then.
         if (password !== undefined || values.disabled === true || values.email !== undefined)

@@ -1,13 +1,14 @@
-import { and, eq, ne } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { audited } from '../audit/audited.ts'
-import { sessions, accounts as table } from '../db/schema.ts'
+import { accounts as table } from '../db/schema.ts'
 import { doc } from '../docs.ts'
 import { found, invalid } from '../errors.ts'
 import { accountOf } from '../login/guard.ts'
 import { endMailTokens } from '../login/mail-tokens.ts'
 import { Chosen, NOBODY, requireUncommon, Typed } from '../login/passwords.ts'
+import { endSessions } from '../login/sessions.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, line } from '../validate.ts'
 import { Account, columns, NEW_PASSWORD } from './accounts.ts'
@@ -57,7 +58,7 @@ export const me = new Hono<AppEnv>()
         const [row] = await tx.update(table).set(change).where(eq(table.id, id)).returning(columns)
         if (password !== undefined) {
           await endMailTokens(tx, id)
-          await tx.delete(sessions).where(and(eq(sessions.accountId, id), ne(sessions.id, sessionId)))
+          await endSessions(tx, id, sessionId)
         }
         const answer = found(row, 'account')
         const after = { ...answer, ...(password !== undefined && NEW_PASSWORD) }
