@@ -5,14 +5,16 @@ import type { SiteReader } from '../api/contract/site.ts'
 import type { Arrivals } from './arrivals.ts'
 import { type Api, askAboutScan } from './ask.ts'
 import type { Message as Heard } from './broker.ts'
-import { decode, PROFILES } from './decode.ts'
 import { isLate } from './echo.ts'
 import { hold } from './hold.ts'
 import type { Keep } from './keep.ts'
 import type { Link } from './link.ts'
 import { dropCounter, type Log, nameOf } from './log.ts'
 import type { Offline, Verdict } from './offline.ts'
-import type { Message } from './profiles/profile.ts'
+import { hear, type Known, topicsOf } from './profiles/hear.ts'
+import type { Message, Vars } from './profiles/profile.ts'
+import { known } from './profiles/profiles.ts'
+import { messagesOf, openingVars } from './profiles/tell.ts'
 import type { Queue } from './queue.ts'
 
 /** How long the API may take before a bridge that can decide by itself does so. Milliseconds. */
@@ -35,19 +37,19 @@ export type Parts = {
 export type Bridge = {
   /** Every message of the broker's goes through here. */
   receive(message: Heard): void
-  /** The readers in force from now on. */
-  use(readers: readonly SiteReader[]): void
+  /** The readers in force from now on; gives every topic on which one of them is heard. */
+  use(readers: readonly SiteReader[]): string[]
   /** Takes no more messages, and resolves when every scan that arrived has been answered and is safe. */
   settle(): Promise<void>
 }
 
 /** What the door gets; `safe` resolves when it is on record, or kept to be recorded. */
-type Outcome = Pick<Answer, 'decision' | 'reason' | 'expiresAt'> & { safe: Promise<void> }
+type Outcome = Pick<Answer, 'decision' | 'reason' | 'openMs' | 'expiresAt'> & { safe: Promise<void> }
 type Taken = { scan: Scan; outcome: Promise<Outcome> }
 
 /** One scan, one way: topic → decode → ask, or decide here → make safe → publish → acknowledge. */
 export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, queue, log }: Parts): Bridge => {
-  const byTopic = new Map<string, SiteReader>()
+  const byTopic = new Map<string, Known[]>()
   const drops = dropCounter(log)
   const once = hold<Taken>()
   const underWay = new Set<Promise<unknown>>()
@@ -58,13 +60,16 @@ export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, que
     if (stopped) return
     const arrived = performance.now()
     const waited = age()
-    const reader = byTopic.get(message.topic)
-    const read = decode(reader, message.payload, message.retained)
-    if ('dropped' in read || !reader) {
-      drops.drop('dropped' in read ? read.dropped : 'foreign_topic')
+    const [at] = byTopic.get(message.topic) ?? []
+    const heard = at ? hear(at, message, api.clock.now()) : ({ dropped: 'foreign_topic' } as const)
+    if ('dropped' in heard || !at) {
+      drops.drop('dropped' in heard ? heard.dropped : 'foreign_topic')
       return message.acknowledge()
     }
-    const { card } = read
+    const [read] = heard
+    if (read?.is !== 'scan') return message.acknowledge()
+    const { reader } = at
+    const { card, vars: found } = read
     const what = whatOf(reader.id, card)
     const again = message.known(what)
     if (again) return follow(again.then(message.acknowledge))
@@ -79,7 +84,7 @@ export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, que
       const scan = arrive()
       const outcome = decideHere(scan, { reason: 'late', openMs: 0 })
       // What was queued while nobody was here is not answered: whoever waited for it is gone.
-      if (Number.isFinite(waited)) follow(answer(reader, { scan, outcome }, by, true))
+      if (Number.isFinite(waited)) follow(answer(at, { scan, outcome }, by, true, found))
       return finish(message, what, { scan, outcome })
     }
     let first = false
@@ -88,7 +93,7 @@ export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, que
       const scan = arrive()
       return { scan, outcome: decide(reader, scan, by) }
     })
-    follow(answer(reader, taken, by, first))
+    follow(answer(at, taken, by, first, found))
     finish(message, what, taken)
   }
 
@@ -139,11 +144,17 @@ export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, que
     const expiresAt = new Date(Date.parse(scan.at) + ANSWER_LIFE_MS).toISOString()
     const decision = decisionOf(verdict.reason)
     if (decision === 'denied') {
-      return { decision, reason: verdict.reason, expiresAt, safe: keep.atLast(eventOf(scan, verdict)) }
+      return {
+        decision,
+        reason: verdict.reason,
+        openMs: verdict.openMs,
+        expiresAt,
+        safe: keep.atLast(eventOf(scan, verdict)),
+      }
     }
     try {
       await keep.now(eventOf(scan, verdict))
-      return { decision, reason: verdict.reason, expiresAt, safe: Promise.resolve() }
+      return { decision, reason: verdict.reason, openMs: verdict.openMs, expiresAt, safe: Promise.resolve() }
     } catch (error) {
       log('error', 'not_kept', { scan: scan.id, error: nameOf(error) })
       return decideHere(scan, { reason: 'unavailable', openMs: 0 })
@@ -151,15 +162,23 @@ export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, que
   }
 
   /** What opens goes out now or never: not after its time, not into a queue, not to be kept by the broker. */
-  const answer = async (reader: SiteReader, { scan, outcome }: Taken, by: number, first: boolean): Promise<void> => {
-    const { decision, expiresAt } = await outcome
+  const answer = async (
+    { reader, profile, vars }: Known,
+    { scan, outcome }: Taken,
+    by: number,
+    first: boolean,
+    found: Vars,
+  ): Promise<void> => {
+    const { decision, reason: why, openMs, expiresAt } = await outcome
     const expired = performance.now() > by || api.clock.now().getTime() >= Date.parse(expiresAt)
     // Nor into a broker that has gone quiet, which might pass it on when it wakes.
     const opens = decision === 'granted' && !expired && !isLate(age())
-    const message = PROFILES[reader.profile].reply({ decision: opens ? decision : 'denied' }, reader)
-    const sent = message && (await publish(message).then(() => true, unsent(reader)))
+    const told = openingVars(openMs, api.clock.now(), new Date(expiresAt))
+    const all = { ...vars, ...told, card: scan.card, id: scan.id, reason: why }
+    const messages = messagesOf(opens ? profile.grant : profile.deny, all, found)
+    const sent = await Promise.all(messages.map(publish)).then(() => true, unsent(reader))
     // On record it would be an opening that never was.
-    if (first && decision === 'granted' && message && !(opens && sent)) {
+    if (first && decision === 'granted' && messages.length > 0 && !(opens && sent)) {
       const reason: Reason = expired ? 'late' : 'unavailable'
       await keep.atLast(eventOf(scan, { reason, openMs: 0 }))
     }
@@ -174,7 +193,13 @@ export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, que
     receive,
     use(readers) {
       byTopic.clear()
-      for (const reader of readers) byTopic.set(reader.topic, reader)
+      for (const reader of readers) {
+        const at = known(reader)
+        if (!at)
+          log('warn', 'unknown_profile', { reader: reader.id, say: 'This bridge is older than the API: update it.' })
+        else for (const topic of topicsOf(at)) byTopic.set(topic, [...(byTopic.get(topic) ?? []), at])
+      }
+      return [...byTopic.keys()]
     },
     async settle() {
       stopped = true

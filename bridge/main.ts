@@ -114,8 +114,7 @@ const start = async (config: Config) => {
   let connected = false
   const site = await followSite(api, folder, link, log, {
     readers(readers) {
-      bridge.use(readers)
-      subscriptions.want(readers.map(({ topic }) => topic))
+      subscriptions.want(bridge.use(readers))
       if (!connected) client.connect()
       connected = true
     },

@@ -40,8 +40,22 @@ const forgetChanges = ({ $client: sql }: Db) =>
   sql`delete from site_changes where id < (select max(id) from site_changes)`
 
 const siteReaders = async (db: Db): Promise<SiteAnswer['readers']> => {
-  const { id, name, profile, topic, replyTopic, cardView, offline, offlineHours } = readers
-  const columns = { id, name, profile, topic, replyTopic, cardView, offline, offlineHours }
+  const { id, name, profile, topic, replyTopic, unit, settings, cardView, openMs, pinAlone, offline, offlineHours } =
+    readers
+  const columns = {
+    id,
+    name,
+    profile,
+    topic,
+    replyTopic,
+    unit,
+    settings,
+    cardView,
+    openMs,
+    pinAlone,
+    offline,
+    offlineHours,
+  }
   const rows = await db.select(columns).from(readers)
   return rows.map((row) => ({ ...row, holdMs: HOLD_MS }))
 }

@@ -6,6 +6,8 @@ export const CALLS = {
   config: { path: '/internal/config', ask: 'lintel:config', answer: 'lintel:config-answer' },
   snapshot: { path: '/internal/snapshot', ask: 'lintel:snapshot', answer: 'lintel:snapshot-answer' },
   events: { path: '/internal/events', ask: 'lintel:events', answer: 'lintel:events-answer' },
+  seen: { path: '/internal/seen', ask: 'lintel:seen', answer: 'lintel:seen-answer' },
+  accessList: { path: '/internal/access-list', ask: 'lintel:access-list', answer: 'lintel:access-list-answer' },
 } as const
 export type Call = (typeof CALLS)[keyof typeof CALLS]
 export type Audience = Call['ask' | 'answer']

@@ -30,10 +30,19 @@ export const REASONS = [
   'person_expired',
   'no_rule',
   'outside_schedule',
+  // A PIN is asked for at this time: none was typed; too many wrong ones were; this one is wrong.
+  'pin_required',
+  'pin_locked',
+  'wrong_pin',
   'granted',
   // Said by a bridge, not by `decide`: it could neither ask nor decide; a newer scan of the same reader took its place.
   'unavailable',
   'superseded',
+  // Not decided: the card was given to somebody by an enrolment that waited for it; opens nothing.
+  'enrolled',
+  // The reader decides by itself, and this is what it did.
+  'reader_granted',
+  'reader_denied',
 ] as const
 export const Reason = v.picklist(REASONS)
 export type Reason = v.InferOutput<typeof Reason>
@@ -42,8 +51,9 @@ export const DECISIONS = ['granted', 'denied'] as const
 export const Decision = v.picklist(DECISIONS)
 export type Decision = v.InferOutput<typeof Decision>
 
-/** Only one reason opens a door. */
-export const decisionOf = (reason: Reason): Decision => (reason === 'granted' ? 'granted' : 'denied')
+/** Only `granted` makes Lintel open a door; `reader_granted` says that a reader opened one by itself. */
+export const GRANTING: readonly Reason[] = ['granted', 'reader_granted']
+export const decisionOf = (reason: Reason): Decision => (GRANTING.includes(reason) ? 'granted' : 'denied')
 
 /** Text that Postgres can store and a log can show: no control characters, no lone surrogates. */
 export const isPlainText = (text: string): boolean => !/\p{Cc}|\p{Cs}/u.test(text)
@@ -67,9 +77,13 @@ export const Instant = v.pipe(v.string(), v.isoTimestamp(), v.check(isInstant, '
 
 export const Uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase())
 
+/** What stands for the card where a PIN was typed and no card shown: no number of any card reads so. The PIN itself is never written. */
+export const PIN_ALONE = 'PIN'
+
 /**
  * What a bridge asks. `id` is minted once per scan, so asking twice is harmless; `at` is when the scan arrived, on the
- * API's clock (RFC 3339). `pin` is what was typed, if anything; it is never recorded.
+ * API's clock (RFC 3339). `pin` is what was typed, if anything; it is never recorded. `decided` is what a reader that
+ * decides by itself has done already: that is recorded as it is, and nothing opens.
  */
 export const Scan = v.strictObject({
   id: Uuid,
@@ -77,13 +91,22 @@ export const Scan = v.strictObject({
   card: CardText,
   at: Instant,
   pin: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/))),
+  decided: v.optional(Decision),
 })
 export type Scan = v.InferOutput<typeof Scan>
 
-export const Ask = v.strictObject({ scan: Scan })
+/** `want` asks for what only some readers have use for: the person's name, for a display. */
+export const Ask = v.strictObject({
+  scan: Scan,
+  want: v.optional(v.pipe(v.array(v.picklist(['name'])), v.maxLength(4))),
+})
 
-/** What the API answers. Nothing that opens may be published after `expiresAt`; `openMs` is the pulse in milliseconds. */
+/**
+ * What the API answers. Nothing that opens may be published after `expiresAt`; `openMs` is the pulse in milliseconds.
+ * `name` is whose card it is, only where it opens and was asked for.
+ */
 export const Answer = v.strictObject({
+  name: v.optional(v.pipe(v.string(), v.maxLength(200))),
   scan: v.pipe(v.string(), v.uuid()),
   decision: Decision,
   reason: Reason,

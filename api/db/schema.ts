@@ -12,20 +12,23 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 import { v7 } from 'uuid'
 import { CARD_VIEWS, FORMS } from '../contract/card-views.ts'
 import { STATUSES } from '../contract/decide.ts'
-import { DECISIONS, REASONS } from '../contract/scan.ts'
-import { OFFLINE, PROFILES } from '../contract/site.ts'
+import { DECISIONS, GRANTING, REASONS } from '../contract/scan.ts'
+import { OFFLINE, type Settings } from '../contract/site.ts'
 import type { Window } from '../contract/window.ts'
 
 // Every table on one page. Column names are these keys in snake_case (drizzle's `casing`).
 
 export const DIRECTIONS = ['in', 'out', 'none'] as const
 export const ROLES = ['owner', 'admin', 'operator', 'auditor', 'member'] as const
-export const SOURCES = ['online', 'offline'] as const
+/** Who decided: the API, a bridge while the API was away, or the reader itself. */
+export const SOURCES = ['online', 'offline', 'reader'] as const
+export const ENROLMENT_STATES = ['waiting', 'enrolled', 'refused', 'cancelled'] as const
 export const MAIL_PURPOSES = ['invitation', 'reset'] as const
 /** Who may be on the audit log as the one who acted: an account, an API key, nobody who is known, or Lintel itself. */
 export const ACTORS = ['account', 'key', 'stranger', 'system'] as const
@@ -50,6 +53,18 @@ export const people = pgTable(
   },
   (t) => [index('people_name').on(t.name, t.id), check('people_validity', sql`${t.validUntil} > ${t.validFrom}`)],
 )
+
+/**
+ * A person's PIN as a keyed hash (access/pins.ts): without APP_KEY it tells nothing. Unique, since a PIN alone may say who
+ * stands there. A table of its own, so that no answer and no row of the audit log about a person holds it.
+ */
+export const pins = pgTable('pins', {
+  personId: uuid()
+    .primaryKey()
+    .references(() => people.id, { onDelete: 'cascade' }),
+  hash: text().notNull().unique('pins_hash'),
+  setAt: instant().notNull(),
+})
 
 export const cards = pgTable(
   'cards',
@@ -125,9 +140,13 @@ export const readers = pgTable(
   {
     id: id(),
     name: text().notNull(),
-    profile: text({ enum: PROFILES }).notNull(),
-    topic: text().notNull().unique('readers_topic'),
+    /** A name of contract/profiles.ts. No list here: a new firmware is a new file, not a migration. */
+    profile: text().notNull(),
+    topic: text().notNull(),
     replyTopic: text(),
+    /** What its messages call it where several devices share a topic. */
+    unit: text(),
+    settings: jsonb().$type<Settings>().notNull().default({}),
     cardView: text({ enum: CARD_VIEWS }).notNull(),
     timezone: text().notNull(),
     direction: text({ enum: DIRECTIONS }).notNull().default('none'),
@@ -135,17 +154,74 @@ export const readers = pgTable(
     openMs: integer().notNull(),
     offline: text({ enum: OFFLINE }).notNull().default('snapshot'),
     offlineHours: integer().notNull().default(24),
+    /** During this schedule a card opens only with its person's PIN. */
+    pinScheduleId: uuid().references(() => schedules.id),
+    /** A PIN alone may open, without a card. */
+    pinAlone: boolean().notNull().default(false),
+    /** Of the key that a reader with Lintel's own protocol signs with (access/reader-keys.ts); 0 is none. */
+    keyGeneration: integer().notNull().default(0),
   },
   (t) => [
     index('readers_name').on(t.name, t.id),
     index('readers_reply_topic').on(t.replyTopic),
-    oneOf('readers_profile', t.profile, PROFILES),
+    index('readers_pin_schedule').on(t.pinScheduleId),
+    uniqueIndex('readers_topic').on(t.topic, sql`coalesce(${t.unit}, '')`),
     oneOf('readers_card_view', t.cardView, CARD_VIEWS),
     oneOf('readers_direction', t.direction, DIRECTIONS),
     oneOf('readers_offline', t.offline, OFFLINE),
     check('readers_offline_hours', sql`${t.offlineHours} between 1 and 8760`),
     check('readers_open_ms', sql`${t.openMs} between 0 and 600000`),
     check('readers_no_echo', sql`${t.replyTopic} <> ${t.topic}`),
+  ],
+)
+
+/**
+ * "The next card at this reader belongs to this person", until `expiresAt`. One waits at a reader at a time. `cardId` is
+ * the card that came; `note` says why one was refused.
+ */
+export const enrolments = pgTable(
+  'enrolments',
+  {
+    id: id(),
+    readerId: uuid()
+      .notNull()
+      .references(() => readers.id, { onDelete: 'cascade' }),
+    personId: uuid()
+      .notNull()
+      .references(() => people.id, { onDelete: 'cascade' }),
+    label: text(),
+    state: text({ enum: ENROLMENT_STATES }).notNull().default('waiting'),
+    createdAt: instant().notNull(),
+    expiresAt: instant().notNull(),
+    cardId: uuid(),
+    note: text(),
+  },
+  (t) => [
+    uniqueIndex('enrolments_waiting').on(t.readerId).where(sql`${t.state} = 'waiting'`),
+    index('enrolments_created').on(t.createdAt, t.id),
+    index('enrolments_reader').on(t.readerId),
+    index('enrolments_person').on(t.personId),
+    oneOf('enrolments_state', t.state, ENROLMENT_STATES),
+  ],
+)
+
+/** Devices that speak a known profile and are no readers of this site: noticed by a bridge, never trusted. */
+export const seenReaders = pgTable(
+  'seen_readers',
+  {
+    id: id(),
+    profile: text().notNull(),
+    topic: text().notNull(),
+    unit: text(),
+    firstSeenAt: instant().notNull(),
+    lastSeenAt: instant().notNull(),
+    messages: integer().notNull().default(1),
+    dismissed: boolean().notNull().default(false),
+    bridgeId: uuid().notNull(),
+  },
+  (t) => [
+    uniqueIndex('seen_readers_device').on(t.profile, t.topic, sql`coalesce(${t.unit}, '')`),
+    index('seen_readers_last').on(t.lastSeenAt, t.id),
   ],
 )
 
@@ -227,7 +303,10 @@ export const events = pgTable(
     index('events_reason').on(t.reason, t.at, t.id),
     oneOf('events_reason', t.reason, REASONS),
     oneOf('events_source', t.source, SOURCES),
-    check('events_decision', sql`${t.decision} = case ${t.reason} when 'granted' then 'granted' else 'denied' end`),
+    check(
+      'events_decision',
+      sql`${t.decision} = case when ${t.reason} in (${sql.raw(GRANTING.map((reason) => `'${reason}'`).join(', '))}) then 'granted' else 'denied' end`,
+    ),
   ],
 )
 

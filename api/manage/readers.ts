@@ -5,7 +5,7 @@ import { audited } from '../audit/audited.ts'
 import { added, changed, removed } from '../audit/rows.ts'
 import { CARD_VIEWS } from '../contract/card-views.ts'
 import { isPlainText } from '../contract/scan.ts'
-import { OFFLINE, PROFILES } from '../contract/site.ts'
+import { OFFLINE } from '../contract/site.ts'
 import { isTimezone } from '../contract/window.ts'
 import { DIRECTIONS, readers as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
@@ -27,7 +27,7 @@ const topic = v.pipe(
 
 const fields = {
   name: line(),
-  profile: v.picklist(PROFILES),
+  profile: line(64),
   topic,
   replyTopic: v.nullable(topic),
   cardView: v.picklist(CARD_VIEWS),
@@ -59,7 +59,7 @@ const NewReader = v.strictObject({
 const Reader = v.object({
   id: Id,
   name: v.string(),
-  profile: v.picklist(PROFILES),
+  profile: v.string(),
   topic: v.string(),
   replyTopic: v.nullable(v.string()),
   cardView: v.picklist(CARD_VIEWS),

@@ -1,27 +1,19 @@
-import { isAscii } from 'node:buffer'
-import { keyOfScan } from '../../api/contract/card-views.ts'
-import { isPlainText } from '../../api/contract/scan.ts'
+import { CARD_VIEWS } from '../../api/contract/card-views.ts'
 import type { Profile } from './profile.ts'
 
-/** Longer than any card in any view; whatever is longer is something else. */
-const MOST = 128
-
-/** Firmwares report that a card was taken away as `0`, as nothing, or as zeros in their own notation. */
-const REMOVAL = /^[0\s:.-]*$/
-
 /**
- * The card as text on a literal topic, `1` or `0` on another: the contract of the older system that Lintel replaces
- * (matejhendrych/kartickyProGrussyho, src/mqtt_handler.py). Unlike it, an unknown card is answered too.
+ * The card as text on a literal topic, `1` or `0` on another: the contract of the older system that Lintel replaces. Unlike
+ * it, an unknown card is answered too.
  */
 export const plain: Profile = {
-  read(payload, { cardView }) {
-    if (payload.length > MOST || !isAscii(payload)) return { dropped: 'not_text' }
-    const card = payload.toString('ascii').trim()
-    if (REMOVAL.test(card)) return { dropped: 'removal' }
-    const known = isPlainText(card) && keyOfScan(cardView, card) !== undefined
-    return known ? { card } : { dropped: 'not_a_card' }
-  },
-  reply({ decision }, { replyTopic }) {
-    return replyTopic === null ? undefined : { topic: replyTopic, payload: decision === 'granted' ? '1' : '0' }
-  },
+  name: 'plain',
+  title: 'The card as text on a topic, 1 or 0 on another',
+  sources: ['matejhendrych/kartickyProGrussyho: src/mqtt_handler.py, mqtt.py-backup'],
+  decides: 'lintel',
+  topics: ['{scanTopic...}'],
+  views: ['decimal', ...CARD_VIEWS.filter((view) => view !== 'decimal')],
+  settings: {},
+  hears: [{ is: 'scan', card: { at: '' } }],
+  grant: [[{ topic: '{replyTopic}', payload: '1' }]],
+  deny: [[{ topic: '{replyTopic}', payload: '0' }]],
 }

@@ -1,15 +1,151 @@
-import type { Answer } from '../../api/contract/scan.ts'
-import type { SiteReader } from '../../api/contract/site.ts'
+import type { CardView } from '../../api/contract/card-views.ts'
 
-/** Why a message was not a scan. Public words: they are counted by them. */
-export type Dropped = 'retained' | 'removal' | 'foreign_topic' | 'not_text' | 'not_a_card'
+/*
+ * What a kind of reader (or relay) says and wants to hear: data, and nothing but data, so that a firmware is one file. The
+ * engine that reads and writes by it is hear.ts and tell.ts; what of it the API has to know when a reader is saved is
+ * api/contract/profiles.json, written by `npm run profiles`.
+ *
+ * Variables. `{name}` in a topic template stands for one level, `{name...}` for one or more; what it stood for in the
+ * reader's own topic, the reader's settings, what `take` found in the message, and these: `{topic}` (the reader's),
+ * `{replyTopic}`, `{unit}`, `{card}` (as it was published), `{openMs}`, `{openSeconds}` (rounded up), `{pulseTime}` (as Tasmota
+ * counts), `{now}` (Unix seconds), `{expires}` (Unix seconds), `{name}` (the person's, only where it opens), `{reason}`,
+ * `{id}` (the scan's).
+ */
 
-export type Read = { card: string } | { dropped: Dropped }
-export type Message = { topic: string; payload: string }
+/** A place in a JSON payload (RFC 6901): `/RC522/UID`; `''` is the payload itself, as text. */
+export type Pointer = string
 
-/** What a kind of reader says and wants to hear. */
-export type Profile = {
-  read(payload: Buffer, reader: SiteReader): Read
-  /** What to publish for an answer; nothing when the reader has no topic for answers. */
-  reply(answer: Pick<Answer, 'decision'>, reader: SiteReader): Message | undefined
+/** What must be at a place: a value, one of several, a pattern (RegExp source, whole text), something, or nothing. Numbers are compared as their text. */
+export type Test =
+  | string
+  | number
+  | boolean
+  | readonly (string | number | boolean)[]
+  | { matches: string }
+  | { present: boolean }
+
+/**
+ * How the text at a place becomes the card or PIN, where it is not taken as it is: hex to decimal digits; Tasmota's Wiegand,
+ * decimal or hex with a trailing `h`, to decimal; keys that were packed four bits each and printed as one decimal number.
+ */
+export type Rewrite = 'hex-to-decimal' | 'wiegand' | 'digits-of-bcd'
+
+/** `pad`: the variable that says how many digits there must be, where a firmware loses leading zeros. */
+export type Take = { at: Pointer; as?: Rewrite; pad?: string }
+
+export type Hear = {
+  /** Where; the reader's own topic unless said. */
+  topic?: string
+  /** Read as JSON; else as text. */
+  json?: true
+  /** A state: also believed when the broker kept it. Never possible with a card or a PIN. */
+  kept?: true
+  /** All of these must hold, or the next one is tried. A name in braces is a variable of the reader instead of a place. */
+  when?: Readonly<Record<Pointer, Test>>
+  /** Only for readers of these views. */
+  views?: readonly CardView[]
+  /** What else to remember of the message, by name; missing ones are left out. */
+  take?: Readonly<Record<string, Pointer>>
+  /** One message, several of them: the array at this place, and then pointers count from each element. `take` counts from the message. */
+  each?: Pointer
+} & (
+  | {
+      is: 'scan'
+      card: Take
+      pin?: Take /** The reader has decided: these say yes. */
+      granted?: Readonly<Record<Pointer, Test>>
+      decided?: true
+    }
+  | { is: 'pin'; pin: Take }
+  /** Something that happened earlier, decided by the reader then. `id` tells it from others when it comes again; `time` is Unix seconds. */
+  | { is: 'record'; card: Take; id?: Pointer; time?: Pointer; granted?: Readonly<Record<Pointer, Test>> }
+  | {
+      is: 'presence' | 'contact' | 'relay' | 'tamper'
+      yes: Readonly<Record<Pointer, Test>>
+      no?: Readonly<Record<Pointer, Test>>
+    }
+  /** `lock`: `state` is what it says. `note`: something else worth knowing (`what`), which opens nothing. */
+  | { is: 'lock'; state: Pointer }
+  | { is: 'heartbeat' | 'rex' }
+  | { is: 'note'; what: string }
+  /** Known, and nothing. `why` is for people. */
+  | { is: 'ignore'; why: string }
+) & {
+    /** What is answered whatever it says: an acknowledgement. */
+    reply?: readonly Effect[]
+  }
+
+/** A message to publish. In a JSON payload a string that is one variable takes its value, number or text; key order is kept. */
+export type Effect = { topic: string; payload: string | Json; qos?: 0 | 1 }
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** Alternatives: the first whose variables are all there is published, all its messages in order; none, when there is none. */
+export type Effects = readonly (readonly Effect[])[]
+
+/** What a reader of this profile can be told besides its topic. `says` is for whoever sets it up. */
+export type Setting = {
+  kind: 'text' | 'topic' | 'level' | 'number' | 'boolean' | 'choice'
+  says: string
+  required?: true
+  default?: string | number | boolean
+  choices?: readonly string[]
+  min?: number
+  max?: number
 }
+
+export type Profile = {
+  name: string
+  /** What people call it, with versions. */
+  title: string
+  /** The firmware's files or documents that say so. */
+  sources: readonly string[]
+  /** Who decides at the door: Lintel, or the reader by its own list. With `either` the setting `decides` says. */
+  decides: 'lintel' | 'reader' | 'either'
+  /** The literal topic of scans must be like one of these. None: it is no reader, only a door. */
+  topics: readonly string[]
+  /** Topics that are like one of those above but must not be used, with the reason as a sentence. */
+  refuses?: Readonly<Record<string, string>>
+  /** Where a topic is shared by devices, the place that says which one it is. */
+  unit?: Pointer
+  /** The views that make sense; the first is the default. */
+  views: readonly CardView[]
+  /** A PIN can be typed at it; `alone`: nothing else can, so that it opens by a PIN alone unless told otherwise. */
+  keypad?: 'with-card' | 'alone'
+  holdMs?: number
+  settings: Readonly<Record<string, Setting>>
+  hears: readonly Hear[]
+  grant: Effects
+  deny: Effects
+  /** How a reader that decides by itself is told whom to let in. `{card}` is in the reader's view, `{user}` a name for it, `{until}` Unix seconds or 0. */
+  accessList?: { add: readonly Effect[]; remove: readonly Effect[]; query?: readonly Effect[] }
+  /** Wildcard topics on which devices of this profile can be noticed that nobody has set up. */
+  noticed?: readonly string[]
+}
+
+/** What was heard. `vars` is what a later answer may need of the message. */
+export type Heard = { vars: Vars; reply: readonly Message[] } & (
+  | { is: 'scan'; card: string; pin?: string; decided?: 'granted' | 'denied' }
+  | { is: 'pin'; pin: string }
+  | { is: 'record'; card: string; key?: string; time?: number; decided: 'granted' | 'denied' }
+  | { is: 'presence' | 'contact' | 'relay' | 'tamper'; on: boolean }
+  | { is: 'lock'; state: string }
+  | { is: 'heartbeat' | 'rex' }
+  | { is: 'note'; what: string }
+  | { is: 'ignore'; why: string }
+)
+
+export type Vars = Readonly<Record<string, string | number>>
+export type Message = { topic: string; payload: string; qos: 0 | 1 }
+
+/** Why a message was nothing. Public words: they are counted by them. */
+export type Dropped =
+  | 'retained'
+  | 'removal'
+  | 'foreign_topic'
+  | 'not_text'
+  | 'not_a_card'
+  | 'not_this_view'
+  | 'ignored'
+  | Refusal
+/** Why a message of Lintel's own protocol was not believed. */
+export type Refusal = 'unsigned' | 'wrong_signature' | 'too_old' | 'replayed' | 'malformed'
