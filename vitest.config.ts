@@ -10,8 +10,8 @@ const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false }
 export default defineConfig({
   test: {
     globalSetup: './api/testing/setup.ts',
-    // What a bridge is tested for is mostly waiting: so beside it something else runs, on two cores too.
-    maxWorkers: 2,
+    // What a bridge is tested for is mostly waiting: so beside it something else runs, on two cores too, and one more.
+    maxWorkers: 3,
     projects: [
       { test: { name: 'unit', include: ['{api,bridge}/**/*.test.ts'], exclude: ['**/*.live.test.ts'] } },
       { test: { name: 'node', include: ['api/**/*.live.test.ts'], provide: { runtime: 'node' }, ...live } },
