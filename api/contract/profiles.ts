@@ -8,7 +8,7 @@ import type { Settings } from './site.ts'
  */
 
 export type SettingInfo = {
-  kind: 'text' | 'topic' | 'level' | 'number' | 'boolean' | 'choice'
+  kind: 'text' | 'topic' | 'level' | 'pointer' | 'number' | 'boolean' | 'choice'
   says: string
   required?: boolean
   default?: string | number | boolean
@@ -114,13 +114,15 @@ const wrongValue = (setting: SettingInfo, value: string | number | boolean): str
   if (/\p{Cc}|\p{Cs}/u.test(value)) return 'must not contain control characters'
   if (kind === 'choice') return choices.includes(value) ? undefined : `must be one of ${choices.join(', ')}`
   if (kind === 'text') return undefined
+  if (kind === 'pointer') return value.startsWith('/') ? undefined : 'must be a place in the JSON, such as /data/uid'
   if (/[+#]/.test(value) || value.startsWith('$')) return 'must not have the wildcards + or #, nor begin with $'
   return kind === 'level' && value.includes('/') ? 'must be one level of a topic, without /' : undefined
 }
 
 /**
  * What the places of a template stand for in a topic; undefined when the topic is not like it. `{name}` is one level (which
- * may be empty nowhere), `{name...}` one or more; everything else is literal, a leading slash too.
+ * may be empty nowhere), `{name...}` one or more, `{name/}` any number and the slash behind them, or nothing; everything else
+ * is literal, a leading slash too.
  */
 export const topicVars = (template: string, topic: string): Record<string, string> | undefined => {
   const found = patternOf(template).exec(topic)
@@ -132,10 +134,11 @@ const patternOf = (template: string): RegExp => {
   const known = patterns.get(template)
   if (known) return known
   const source = template
-    .split(/(\{\w+(?:\.\.\.)?\})/)
+    .split(/(\{\w+(?:\.\.\.|\/)?\})/)
     .map((part) => {
-      const [, name, many] = /^\{(\w+)(\.\.\.)?\}$/.exec(part) ?? []
+      const [, name, many] = /^\{(\w+)(\.\.\.|\/)?\}$/.exec(part) ?? []
       if (name === undefined) return part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+      if (many === '/') return `(?<${name}>(?:.*/)?)`
       return many ? `(?<${name}>.+)` : `(?<${name}>[^/]+)`
     })
     .join('')

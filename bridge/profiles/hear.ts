@@ -1,159 +1,127 @@
 import { isUtf8 } from 'node:buffer'
-import { keyOfScan } from '../../api/contract/card-views.ts'
-import { isPlainText } from '../../api/contract/scan.ts'
+import { topicVars } from '../../api/contract/profiles.ts'
 import type { SiteReader } from '../../api/contract/site.ts'
-import { at, holds, type Payload, readJson, taken, textOf } from './places.ts'
+import { at, fits, found, type Payload, placeOf, readJson, textOf, trimmed } from './places.ts'
 import type { Dropped, Hear, Heard, Message, Profile, Vars } from './profile.ts'
+import { read, type Said } from './read.ts'
 import { fillTopic, messageOf } from './tell.ts'
 
 /** Longer than any message of a reader's: terminals send records with names and reasons in them. Bytes. */
 const MOST_BYTES = 64 * 1024
-/** Longer than any card in any view. */
-const MOST_LETTERS = 128
-
-/** Firmwares report that a card was taken away as `0`, as nothing, or as zeros in their own notation. */
-const REMOVAL = /^(?:[0\s:.-]*|none)$/i
-const PIN = /^\d{1,16}$/
+/** Longer than any card in any view, and than any other text that is no JSON. */
+export const MOST_LETTERS = 128
 
 export type Came = { topic: string; payload: Buffer; retained: boolean }
 
-/** A reader with its profile, and what its topic and settings say. */
-export type Known = { reader: SiteReader; profile: Profile; vars: Vars }
+/** Who is listened to: a reader, or a relay that has no topic for scans. With what its profile, its topic and its settings say. */
+export type Listened = { reader: Pick<SiteReader, 'topic' | 'unit' | 'cardView'>; profile: Profile; vars: Vars }
+export type Known = Listened & { reader: SiteReader }
+
+/** The topic of a line; none where a setting is missing, or where no scan may come from. */
+const topicOf = ({ topic }: Hear, { reader, profile, vars }: Listened): string | undefined => {
+  if (topic !== undefined) return fillTopic(topic, vars)
+  const refused = Object.keys(profile.refuses ?? {}).some((template) => topicVars(template, reader.topic))
+  return refused ? undefined : reader.topic
+}
+
+/** The lines that listen on each topic: found once for each reader, not with every message. */
+const linesOf = (known: Listened): ReadonlyMap<string, readonly Hear[]> => {
+  const lines = remembered.get(known) ?? new Map<string, Hear[]>()
+  if (lines.size > 0) return lines
+  for (const line of known.profile.hears) {
+    const topic = topicOf(line, known)
+    if (topic !== undefined) lines.set(topic, [...(lines.get(topic) ?? []), line])
+  }
+  remembered.set(known, lines)
+  return lines
+}
+const remembered = new WeakMap<Listened, Map<string, Hear[]>>()
 
 /** Every topic on which something of this reader's can be heard. */
-export const topicsOf = ({ reader, profile, vars }: Known): string[] => {
-  const topics = profile.hears.flatMap(({ topic }) =>
-    topic === undefined ? reader.topic : (fillTopic(topic, vars) ?? []),
-  )
-  return [...new Set(topics)]
-}
+export const topicsOf = (known: Listened): string[] => [...linesOf(known).keys()]
 
 /**
  * What a message says, by the first of the profile's lines that fits; or why it says nothing. A retained message is never a
  * card or a PIN, and neither is anything that is no text of the reader's view. Never throws, whatever the bytes are.
  */
-export const hear = (known: Known, came: Came, now: Date): Heard[] | { dropped: Dropped } => {
-  const { reader, profile, vars } = known
-  const lines = profile.hears.filter(({ topic }) => topicIs(topic, reader, vars, came.topic))
+export const hear = (known: Listened, came: Came, now: Date): Heard[] | { dropped: Dropped } => {
+  const lines = linesOf(known).get(came.topic) ?? []
   if (lines.length === 0) return { dropped: 'foreign_topic' }
-  if (came.retained && !lines.some((line) => line.kept)) return { dropped: 'retained' }
+  const believed = came.retained ? lines.filter(({ kept }) => kept) : lines
+  if (believed.length === 0) return { dropped: 'retained' }
   if (came.payload.length > MOST_BYTES || !isUtf8(came.payload)) return { dropped: 'not_text' }
-  const text = came.payload.toString('utf8')
-  // Read at most once, and only where somebody asks.
-  let json: { read: Payload } | undefined
-  const payloadFor = (line: Hear) => {
-    if (!line.json) return text
-    json ??= { read: readJson(text) }
-    return json.read
-  }
 
-  let why: Dropped = 'ignored'
-  for (const line of lines) {
+  const payloadFor = payloadOf(came.payload)
+  const heard: Heard[] = []
+  let why: Dropped | undefined
+  for (const line of believed) {
     const payload = payloadFor(line)
-    if (payload === undefined) {
-      why = 'malformed'
-      continue
-    }
-    if (came.retained && !line.kept) continue
-    if (
-      profile.unit !== undefined &&
-      reader.unit !== null &&
-      line.json &&
-      textOf(at(payload, profile.unit)) !== reader.unit
-    ) {
-      why = 'foreign_topic'
-      continue
-    }
-    const parts = line.each === undefined ? [payload] : at(payload, line.each)
-    if (!Array.isArray(parts)) continue
-    const fitting = parts.filter((part) => holds(line.when ?? {}, part, vars))
-    if (fitting.length === 0) continue
-    if (line.views && !line.views.includes(reader.cardView)) {
-      why = 'not_this_view'
-      continue
-    }
-    const found = take(line, payload)
-    const timed = { ...vars, now: Math.floor(now.getTime() / 1000) }
-    const reply = (line.reply ?? []).flatMap(
-      (effect): readonly Message[] | Message => messageOf(effect, timed, found) ?? [],
-    )
-    const heard = fitting.map((part) => read(line, part, reader, vars))
-    const whole = heard.flatMap((one) => ('dropped' in one ? [] : [{ ...one, vars: found, reply }]))
-    if (whole.length > 0) return whole
-    return heard.find((one) => 'dropped' in one) ?? { dropped: why }
+    const said = payload === undefined ? unread(line) : hearLine(line, known, payload, now)
+    if ('dropped' in said) why ??= said.dropped
+    if ('heard' in said) heard.push(...said.heard)
+    if (said.last) break
   }
-  return came.retained && why === 'ignored' ? { dropped: 'retained' } : { dropped: why }
+  return heard.length > 0 ? heard : { dropped: why ?? (came.retained ? 'retained' : 'ignored') }
 }
 
-const topicIs = (template: string | undefined, reader: SiteReader, vars: Vars, topic: string) =>
-  (template === undefined ? reader.topic : fillTopic(template, vars)) === topic
+/** Read at most once each way, and only where a line asks. */
+const payloadOf = (bytes: Buffer) => {
+  let json: { read: Payload } | undefined
+  return (line: Hear): Payload => {
+    const text = bytes.toString('utf8')
+    if (line.json) {
+      json ??= { read: readJson(text) }
+      return json.read
+    }
+    return bytes.length <= MOST_LETTERS && isAscii(text) ? trimmed(text) : undefined
+  }
+}
 
-const take = ({ take: names = {} }: Hear, payload: Payload): Vars => {
-  const found: Record<string, string | number> = {}
+const isAscii = (text: string): boolean => !/[\u0080-\uffff]/.test(text)
+
+const unread = ({ json }: Hear): Line => ({ dropped: json ? 'malformed' : 'not_text', last: false })
+
+/** `last`: nothing behind this line is tried any more. */
+type Line = { last: boolean } & ({ heard: Heard[] } | { dropped: Dropped } | object)
+
+const hearLine = (line: Hear, { reader, profile, vars }: Listened, payload: Payload, now: Date): Line => {
+  const { when = {}, views, each, also = false } = line
+  if (profile.unit !== undefined && reader.unit !== null && line.json) {
+    if (textOf(found(payload, profile.unit, vars)) !== reader.unit) return { dropped: 'foreign_topic', last: false }
+  }
+  const list = each === undefined ? undefined : placeOf(each, vars)
+  const parts = list === undefined ? [payload] : at(payload, list)
+  if (!Array.isArray(parts)) return { last: false }
+  const fitting = parts.flatMap((part: Payload, index) => {
+    const groups = fits(when, part, vars)
+    return groups === undefined ? [] : [{ part, index, groups }]
+  })
+  const [first] = fitting
+  if (!first) return { last: false }
+  if (views && !views.includes(reader.cardView)) return { dropped: 'not_this_view', last: false }
+
+  const things = { ...first.groups, ...take(line, payload, vars) }
+  const reply = repliesOf(line, { ...vars, now: Math.floor(now.getTime() / 1000) }, things)
+  const said = fitting.map(({ part, index }) => read(line, part, { reader, vars, things, index }))
+  const whole = said.filter((one): one is Said => !('dropped' in one))
+  if (whole.length > 0) return { heard: whole.map((one) => ({ ...one, vars: things, reply })), last: !also }
+  const [none] = said.flatMap((one) => ('dropped' in one ? [one.dropped] : []))
+  const dropped = none ?? 'ignored'
+  // Who waits for an acknowledgement would say it again for ever.
+  if (reply.length > 0) return { heard: [{ is: 'ignore', why: dropped, vars: things, reply }], last: !also }
+  return { dropped, last: !also }
+}
+
+const take = ({ take: names = {} }: Hear, payload: Payload, vars: Vars): Vars => {
+  const things: Record<string, string | number> = {}
   for (const [name, place] of Object.entries(names)) {
-    const value = at(payload, place)
-    if (typeof value === 'number') found[name] = value
-    else if (typeof value === 'string' && value.length <= MOST_LETTERS && isPlainText(value)) found[name] = value
+    const value = found(payload, place, vars)
+    if (typeof value === 'number') things[name] = value
+    else if (typeof value === 'string' && value.length <= MOST_LETTERS && !/\p{Cc}|\p{Cs}/u.test(value))
+      things[name] = value
   }
-  return found
+  return things
 }
 
-type Said = Heard extends infer H ? (H extends Heard ? Omit<H, 'vars' | 'reply'> : never) : never
-
-const read = (line: Hear, part: Payload, reader: SiteReader, vars: Vars): Said | { dropped: Dropped } => {
-  switch (line.is) {
-    case 'scan': {
-      const card = cardOf(taken(line.card, part, vars), reader)
-      if (typeof card !== 'string') return card
-      const pin = line.pin && taken(line.pin, part, vars)
-      const typed = pin !== undefined && PIN.test(pin) ? { pin } : {}
-      const decides = line.decided || line.granted
-      const decided = decides
-        ? ({ decided: line.granted && holds(line.granted, part, vars) ? 'granted' : 'denied' } as const)
-        : {}
-      return { is: 'scan', card, ...typed, ...decided }
-    }
-    case 'pin': {
-      const pin = taken(line.pin, part, vars)
-      if (pin === undefined || pin === '') return { dropped: 'removal' }
-      return PIN.test(pin) ? { is: 'pin', pin } : { dropped: 'not_a_card' }
-    }
-    case 'record': {
-      const card = cardOf(taken(line.card, part, vars), reader)
-      if (typeof card !== 'string') return card
-      const key = line.id === undefined ? undefined : textOf(at(part, line.id))
-      const time = line.time === undefined ? undefined : Number(textOf(at(part, line.time)) ?? Number.NaN)
-      const decided = line.granted && holds(line.granted, part, vars) ? 'granted' : 'denied'
-      return {
-        is: 'record',
-        card,
-        decided,
-        ...(key !== undefined && { key }),
-        ...(time !== undefined && Number.isSafeInteger(time) && { time }),
-      }
-    }
-    case 'presence':
-    case 'contact':
-    case 'relay':
-    case 'tamper': {
-      if (holds(line.yes, part, vars)) return { is: line.is, on: true }
-      return line.no === undefined || holds(line.no, part, vars) ? { is: line.is, on: false } : { dropped: 'ignored' }
-    }
-    case 'lock':
-      return { is: 'lock', state: textOf(at(part, line.state)) ?? '' }
-    case 'heartbeat':
-    case 'rex':
-      return { is: line.is }
-    case 'note':
-      return { is: 'note', what: line.what }
-    case 'ignore':
-      return { is: 'ignore', why: line.why }
-  }
-}
-
-const cardOf = (card: string | undefined, { cardView }: SiteReader): string | { dropped: Dropped } => {
-  if (card === undefined) return { dropped: 'not_a_card' }
-  if (REMOVAL.test(card)) return { dropped: 'removal' }
-  const fits = card.length <= MOST_LETTERS && isPlainText(card) && keyOfScan(cardView, card) !== undefined
-  return fits ? card : { dropped: 'not_a_card' }
-}
+const repliesOf = ({ reply = [] }: Hear, vars: Vars, things: Vars): readonly Message[] =>
+  reply.flatMap((effect) => messageOf(effect, vars, things) ?? [])

@@ -19,9 +19,13 @@ export const readJson = (text: string): Payload => {
 const exactly = (_key: string, value: unknown, { source }: { source?: string }): unknown =>
   typeof value === 'number' && (!Number.isSafeInteger(value) || String(value) !== source) ? source : value
 
+/** Only these: in other alphabets' spaces a card could hide from whoever compares it. */
+export const trimmed = (text: string): string => text.replace(/^[\t\n\v\f\r ]+|[\t\n\v\f\r ]+$/g, '')
+
 /** What stands at a place (RFC 6901); undefined when there is nothing. Only what the message itself has. */
 export const at = (payload: Payload, pointer: Pointer): unknown => {
   if (pointer === '') return payload
+  if (!pointer.startsWith('/')) return undefined
   let value = payload
   for (const step of pointer.slice(1).split('/')) {
     const name = step.replaceAll('~1', '/').replaceAll('~0', '~')
@@ -36,26 +40,79 @@ export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
 
 const VARIABLE = /^\{(\w+)\}$/
+const SETTING = /^\*\{(\w+)\}$/
+const NAME = /\{(\w+)\}/g
 
-export const holds = (tests: Readonly<Record<Pointer, Test>>, payload: Payload, vars: Vars): boolean =>
-  Object.entries(tests).every(([place, test]) => {
-    const [, variable] = VARIABLE.exec(place) ?? []
-    return passes(test, variable === undefined ? at(payload, place) : vars[variable])
+const variable = (vars: Vars, name: string) => (Object.hasOwn(vars, name) ? vars[name] : undefined)
+
+/** The place that a profile's pointer means for this reader; undefined where a variable is missing. */
+export const placeOf = (pointer: Pointer, vars: Vars): Pointer | undefined => {
+  const [, setting] = SETTING.exec(pointer) ?? []
+  if (setting !== undefined) return textOf(variable(vars, setting))
+  if (!pointer.includes('{')) return pointer
+  let missing = false
+  const place = pointer.replaceAll(NAME, (_, name: string) => {
+    const value = variable(vars, name)
+    missing ||= value === undefined
+    return String(value)
   })
+  return missing ? undefined : place
+}
 
-const passes = (test: Test, value: unknown): boolean => {
-  if (Array.isArray(test)) return test.some((one) => passes(one as Test, value))
-  if (typeof test !== 'object') return textOf(value) === String(test)
+export const found = (payload: Payload, pointer: Pointer, vars: Vars): unknown => {
+  const place = placeOf(pointer, vars)
+  return place === undefined ? undefined : at(payload, place)
+}
+
+/** Whether everything is as it must be; and then what the named groups of patterns found. */
+export const fits = (
+  tests: Readonly<Record<Pointer, Test>>,
+  payload: Payload,
+  vars: Vars,
+): Record<string, string> | undefined => {
+  const groups = {}
+  for (const [pointer, test] of Object.entries(tests)) {
+    const [, name] = VARIABLE.exec(pointer) ?? []
+    const free = SETTING.test(pointer) && placeOf(pointer, vars) === undefined
+    const value = name === undefined ? found(payload, pointer, vars) : variable(vars, name)
+    if (!free && !passes(test, value, vars, groups)) return undefined
+  }
+  return groups
+}
+
+const passes = (test: Test, value: unknown, vars: Vars, groups: object): boolean => {
+  if (isSeveral(test)) return test.some((one) => passes(one, value, vars, groups))
+  if (typeof test !== 'object') {
+    const [, name] = VARIABLE.exec(String(test)) ?? []
+    if (name === undefined) return textOf(value) === String(test)
+    const wanted = variable(vars, name)
+    return wanted === undefined ? value !== undefined : textOf(value) === String(wanted)
+  }
   if ('present' in test) return (value !== undefined) === test.present
+  if ('has' in test) {
+    const values: unknown[] = Array.isArray(value) ? value : [value]
+    return values.some((one) => typeof one === 'string' && test.has.includes(one))
+  }
   const text = textOf(value)
-  return text !== undefined && 'matches' in test && new RegExp(`^(?:${test.matches})$`, 'u').test(text)
+  const match = text === undefined ? null : patternOf(test.matches).exec(text)
+  Object.assign(groups, match?.groups)
+  return match !== null
+}
+
+const isSeveral = (test: Test): test is readonly (string | number | boolean)[] => Array.isArray(test)
+
+const patterns = new Map<string, RegExp>()
+const patternOf = (source: string): RegExp => {
+  const pattern = patterns.get(source) ?? new RegExp(`^(?:${source})$`, 'u')
+  patterns.set(source, pattern)
+  return pattern
 }
 
 /** The text at a place, rewritten as it is to be; undefined when there is none, or it is not what the rewriting expects. */
-export const taken = ({ at: place, as, pad }: Take, payload: Payload, vars: Vars): string | undefined => {
-  const text = textOf(at(payload, place))?.trim()
+export const taken = ({ at: pointer, as, pad }: Take, payload: Payload, vars: Vars): string | undefined => {
+  const text = textOf(found(payload, pointer, vars))
   if (text === undefined) return undefined
-  const rewritten = as === undefined ? text : REWRITE[as](text)
+  const rewritten = as === undefined ? trimmed(text) : REWRITE[as](trimmed(text))
   const digits = pad === undefined ? 0 : Number(vars[pad] ?? 0)
   return rewritten?.padStart(digits, '0')
 }

@@ -5,17 +5,28 @@ import type { CardView } from '../../api/contract/card-views.ts'
  * engine that reads and writes by it is hear.ts and tell.ts; what of it the API has to know when a reader is saved is
  * api/contract/profiles.json, written by `npm run profiles`.
  *
- * Variables. `{name}` in a topic template stands for one level, `{name...}` for one or more; what it stood for in the
- * reader's own topic, the reader's settings, what `take` found in the message, and these: `{topic}` (the reader's),
- * `{replyTopic}`, `{unit}`, `{card}` (as it was published), `{openMs}`, `{openSeconds}` (rounded up), `{pulseTime}` (as Tasmota
- * counts), `{now}` (Unix seconds), `{expires}` (Unix seconds), `{name}` (the person's, only where it opens), `{reason}`,
- * `{id}` (the scan's).
+ * Variables. `{name}` in a topic template stands for one level, `{name...}` for one or more, `{name/}` for any number of
+ * levels with the slash behind them, none too. There are: what they stood for in the reader's own topic; the reader's
+ * settings, of which one that is false is as if it were not there; what `take` and a pattern's groups found in the message;
+ * and these: `{topic}` (the reader's), `{replyTopic}`, `{unit}`, `{card}` (as it was published), `{openMs}`, `{openSeconds}`
+ * (rounded up), `{pulseTime}` (as Tasmota counts), `{now}` (Unix seconds), `{expires}` (Unix seconds), `{name}` (the person's,
+ * only where it opens), `{reason}`, `{id}` (the scan's), `{ip}` (as the device last said it).
+ * In what is published `{name:how}` writes it as `text`, as `number`, in `lower` or `upper` case, with zeros to the left up to
+ * so many digits (`zeros14`), or `filled`: the variable's text is a template itself.
  */
 
-/** A place in a JSON payload (RFC 6901): `/RC522/UID`; `''` is the payload itself, as text. */
+/**
+ * A place in a JSON payload (RFC 6901): `/RC522/UID`; `''` is the payload itself. `/Switch{n}` has a variable in it, and
+ * `*{name}` is the place that the setting `name` says.
+ */
 export type Pointer = string
 
-/** What must be at a place: a value, one of several, a pattern (RegExp source, whole text), something, or nothing. Numbers are compared as their text. */
+/**
+ * What must be at a place: a value, one of several, a pattern (RegExp source, whole text; what its named groups found is
+ * taken), something, or nothing; with `has`, one of several, alone or in an array. Numbers are compared as their text, and
+ * `{name}` is the value that the setting says. Where a setting gives no place, nothing is asked of it; where it gives no
+ * value, any will do.
+ */
 export type Test =
   | string
   | number
@@ -23,6 +34,7 @@ export type Test =
   | readonly (string | number | boolean)[]
   | { matches: string }
   | { present: boolean }
+  | { has: readonly string[] }
 
 /**
  * How the text at a place becomes the card or PIN, where it is not taken as it is: hex to decimal digits; Tasmota's Wiegand,
@@ -44,6 +56,8 @@ export type Hear = {
   when?: Readonly<Record<Pointer, Test>>
   /** Only for readers of these views. */
   views?: readonly CardView[]
+  /** When it fits, the lines behind it are tried too: a message can say several things. */
+  also?: true
   /** What else to remember of the message, by name; missing ones are left out. */
   take?: Readonly<Record<string, Pointer>>
   /** One message, several of them: the array at this place, and then pointers count from each element. `take` counts from the message. */
@@ -52,20 +66,22 @@ export type Hear = {
   | {
       is: 'scan'
       card: Take
-      pin?: Take /** The reader has decided: these say yes. */
+      pin?: Take
+      /** The reader decides, unless its setting `decides` says `lintel`: these say that it let somebody in. */
       granted?: Readonly<Record<Pointer, Test>>
-      decided?: true
+      /** When it let somebody in it has opened, whatever its setting says. */
+      opened?: true
     }
   | { is: 'pin'; pin: Take }
-  /** Something that happened earlier, decided by the reader then. `id` tells it from others when it comes again; `time` is Unix seconds. */
+  /** Something that happened earlier, decided by the reader then. `id` tells it from others when it comes again, and can be `{name}`; `time` is Unix seconds. */
   | { is: 'record'; card: Take; id?: Pointer; time?: Pointer; granted?: Readonly<Record<Pointer, Test>> }
   | {
       is: 'presence' | 'contact' | 'relay' | 'tamper'
       yes: Readonly<Record<Pointer, Test>>
       no?: Readonly<Record<Pointer, Test>>
     }
-  /** `lock`: `state` is what it says. `note`: something else worth knowing (`what`), which opens nothing. */
-  | { is: 'lock'; state: Pointer }
+  /** `words`: what the firmware's words mean. `note`: something else worth knowing (`what`), which opens nothing. */
+  | { is: 'lock'; state: Pointer; words: Readonly<Record<string, LockState>> }
   | { is: 'heartbeat' | 'rex' }
   | { is: 'note'; what: string }
   /** Known, and nothing. `why` is for people. */
@@ -75,8 +91,13 @@ export type Hear = {
     reply?: readonly Effect[]
   }
 
-/** A message to publish. In a JSON payload a string that is one variable takes its value, number or text; key order is kept. */
-export type Effect = { topic: string; payload: string | Json; qos?: 0 | 1 }
+export type LockState = 'locked' | 'unlocked' | 'locking' | 'unlocking' | 'jammed' | 'unknown'
+
+/**
+ * A message to publish. In a JSON payload a string that is one variable takes its value, number or text; an array whose only
+ * element is `{name...}` takes the list of that name; key order is kept. `needs`: variables that must be there besides.
+ */
+export type Effect = { topic: string; payload: string | Json; qos?: 0 | 1; needs?: readonly string[] }
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 /** Alternatives: the first whose variables are all there is published, all its messages in order; none, when there is none. */
@@ -84,7 +105,7 @@ export type Effects = readonly (readonly Effect[])[]
 
 /** What a reader of this profile can be told besides its topic. `says` is for whoever sets it up. */
 export type Setting = {
-  kind: 'text' | 'topic' | 'level' | 'number' | 'boolean' | 'choice'
+  kind: 'text' | 'topic' | 'level' | 'pointer' | 'number' | 'boolean' | 'choice'
   says: string
   required?: true
   default?: string | number | boolean
@@ -116,8 +137,18 @@ export type Profile = {
   hears: readonly Hear[]
   grant: Effects
   deny: Effects
-  /** How a reader that decides by itself is told whom to let in. `{card}` is in the reader's view, `{user}` a name for it, `{until}` Unix seconds or 0. */
-  accessList?: { add: readonly Effect[]; remove: readonly Effect[]; query?: readonly Effect[] }
+  /** What a device has to be told once, so that its relay lets go by itself after `openMs`. */
+  setup?: Effects
+  /**
+   * How a reader that decides by itself is told whom to let in. `{card}` is in the reader's view, `{user}` a name for it,
+   * `{since}` and `{until}` Unix seconds or 0. `whole`: everybody at once, as lists.
+   */
+  accessList?: {
+    add?: readonly Effect[]
+    remove?: readonly Effect[]
+    query?: readonly Effect[]
+    whole?: readonly Effect[]
+  }
   /** Wildcard topics on which devices of this profile can be noticed that nobody has set up. */
   noticed?: readonly string[]
 }
@@ -128,13 +159,14 @@ export type Heard = { vars: Vars; reply: readonly Message[] } & (
   | { is: 'pin'; pin: string }
   | { is: 'record'; card: string; key?: string; time?: number; decided: 'granted' | 'denied' }
   | { is: 'presence' | 'contact' | 'relay' | 'tamper'; on: boolean }
-  | { is: 'lock'; state: string }
+  | { is: 'lock'; state: LockState }
   | { is: 'heartbeat' | 'rex' }
   | { is: 'note'; what: string }
   | { is: 'ignore'; why: string }
 )
 
 export type Vars = Readonly<Record<string, string | number>>
+export type Lists = Readonly<Record<string, readonly string[]>>
 export type Message = { topic: string; payload: string; qos: 0 | 1 }
 
 /** Why a message was nothing. Public words: they are counted by them. */

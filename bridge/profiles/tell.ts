@@ -1,27 +1,38 @@
-import { profileNamed, topicVars } from '../../api/contract/profiles.ts'
-import type { SiteReader } from '../../api/contract/site.ts'
-import type { Effect, Effects, Json, Message, Vars } from './profile.ts'
+import { profileNamed, type SettingInfo, topicVars } from '../../api/contract/profiles.ts'
+import type { Settings, SiteReader } from '../../api/contract/site.ts'
+import type { Effect, Effects, Json, Lists, Message, Setting, Vars } from './profile.ts'
 
-const PLACE = /\{(\w+)(?:\.\.\.)?\}/g
-const ONE = /^\{(\w+)\}$/
+const PLACE = /\{(\w+)(?:\.\.\.|\/)?(?::(\w+))?\}/g
+const ONE = /^\{(\w+)(?::(\w+))?\}$/
+const LIST = /^\{(\w+)\.\.\.(?::(\w+))?\}$/
 
 /** What a reader's own topic and settings say, by name. */
 export const varsOf = (reader: SiteReader): Vars => {
   const info = profileNamed(reader.profile)
   const topic = (info?.topics ?? []).map((template) => topicVars(template, reader.topic)).find(Boolean) ?? {}
-  const vars: Record<string, string | number> = {}
-  for (const [name, { default: value }] of Object.entries(info?.settings ?? {})) {
-    if (value !== undefined) vars[name] = plain(value)
+  return {
+    ...settingVars(info?.settings ?? {}, reader.settings, topic),
+    topic: reader.topic,
+    ...(reader.replyTopic !== null && { replyTopic: reader.replyTopic }),
+    ...(reader.unit !== null && { unit: reader.unit }),
   }
-  Object.assign(vars, topic)
-  for (const [name, value] of Object.entries(reader.settings)) vars[name] = plain(value)
-  vars['topic'] = reader.topic
-  if (reader.replyTopic !== null) vars['replyTopic'] = reader.replyTopic
-  if (reader.unit !== null) vars['unit'] = reader.unit
-  return vars
 }
 
-const plain = (value: string | number | boolean) => (typeof value === 'boolean' ? String(value) : value)
+/** Settings as they were chosen, or as they are unless chosen; what is off is not there. */
+export const settingVars = (
+  known: Readonly<Record<string, Setting | SettingInfo>>,
+  chosen: Settings,
+  topic: Vars = {},
+): Vars => {
+  const defaults = Object.entries(known).map(([name, { default: value }]) => [name, value] as const)
+  const all = { ...Object.fromEntries(defaults), ...topic, ...chosen }
+  const vars: Record<string, string | number> = {}
+  for (const [name, value] of Object.entries(all)) {
+    if (value === undefined || value === false) continue
+    vars[name] = value === true ? 'true' : value
+  }
+  return vars
+}
 
 /** Variables about an opening of so many milliseconds at a time. */
 export const openingVars = (openMs: number, at: Date, expiresAt: Date): Vars => ({
@@ -33,12 +44,28 @@ export const openingVars = (openMs: number, at: Date, expiresAt: Date): Vars => 
   expires: Math.floor(expiresAt.getTime() / 1000),
 })
 
+/** A variable written as it is asked for; undefined when it is not there, or cannot be written so. */
+const written = (vars: Vars, name: string, how: string | undefined): string | number | undefined => {
+  if (!Object.hasOwn(vars, name)) return undefined
+  const value = vars[name]
+  const text = String(value)
+  if (how === undefined) return value
+  if (how === 'text') return text
+  if (how === 'lower') return text.toLowerCase()
+  if (how === 'upper') return text.toUpperCase()
+  if (how === 'number') return /^\d{1,15}$/.test(text) ? Number(text) : undefined
+  if (how === 'filled') return fill(text, Object.fromEntries(Object.entries(vars).filter(([other]) => other !== name)))
+  const [, zeros] = /^zeros(\d+)$/.exec(how) ?? []
+  return zeros === undefined ? undefined : text.padStart(Number(zeros), '0')
+}
+
 /** A template with its variables in place; undefined when one of them is missing. */
 export const fill = (template: string, vars: Vars): string | undefined => {
   let missing = false
-  const text = template.replaceAll(PLACE, (_, name: string) => {
-    missing ||= !Object.hasOwn(vars, name)
-    return String(vars[name])
+  const text = template.replaceAll(PLACE, (_, name: string, how: string | undefined) => {
+    const value = written(vars, name, how)
+    missing ||= value === undefined
+    return String(value)
   })
   return missing ? undefined : text
 }
@@ -48,33 +75,40 @@ export const fill = (template: string, vars: Vars): string | undefined => {
  * whoever may publish there could choose where the bridge publishes.
  */
 export const fillTopic = (template: string, vars: Vars, found: Vars = {}): string | undefined => {
-  const foreign = Object.entries(found).filter(([, value]) => !/^[^/+#\p{Cc}\p{Cs}]{1,128}$/u.test(String(value)))
+  const foreign = Object.entries(found).filter(([, value]) => !/^[^/+#$\p{Cc}\p{Cs}]{1,128}$/u.test(String(value)))
   const own = { ...vars, ...found }
   for (const [name] of foreign) delete own[name]
   const topic = fill(template, own)
   return topic === undefined || topic === '' || /[+#]/.test(topic) ? undefined : topic
 }
 
-const fillJson = (template: Json, vars: Vars): Json | undefined => {
+const fillJson = (template: Json, vars: Vars, lists: Lists): Json | undefined => {
   if (typeof template === 'string') {
-    const [, name] = ONE.exec(template) ?? []
-    if (name === undefined) return fill(template, vars)
-    return Object.hasOwn(vars, name) ? vars[name] : undefined
+    const [, name, how] = ONE.exec(template) ?? []
+    return name === undefined ? fill(template, vars) : written(vars, name, how)
   }
   if (Array.isArray(template)) {
-    const items = template.map((item) => fillJson(item, vars))
+    const [, list, how] = LIST.exec(template.length === 1 ? String(template[0]) : '') ?? []
+    const items =
+      list === undefined
+        ? template.map((item) => fillJson(item, vars, lists))
+        : (Object.hasOwn(lists, list) ? lists[list] : undefined)?.map((each) => written({ each }, 'each', how))
+    if (!items) return undefined
     return items.includes(undefined) ? undefined : (items as Json[])
   }
   if (typeof template !== 'object' || template === null) return template
-  const entries = Object.entries(template).map(([key, value]) => [key, fillJson(value, vars)] as const)
+  const entries = Object.entries(template).map(([key, value]) => [key, fillJson(value, vars, lists)] as const)
   return entries.some(([, value]) => value === undefined) ? undefined : (Object.fromEntries(entries) as Json)
 }
 
 /** One message, or undefined when something it needs is not there. `found` came in a message, and `vars` did not. */
-export const messageOf = ({ topic, payload, qos = 0 }: Effect, vars: Vars, found: Vars = {}): Message | undefined => {
+export const messageOf = (effect: Effect, vars: Vars, found: Vars = {}, lists: Lists = {}): Message | undefined => {
+  const { topic, payload, qos = 0, needs = [] } = effect
   const all = { ...found, ...vars }
-  const where = fillTopic(topic, vars, Object.fromEntries(Object.entries(found).filter(([name]) => !(name in vars))))
-  const what = typeof payload === 'string' ? fill(payload, all) : fillJson(payload, all)
+  if (!needs.every((name) => Object.hasOwn(all, name))) return undefined
+  const foreign = Object.entries(found).filter(([name]) => !Object.hasOwn(vars, name))
+  const where = fillTopic(topic, vars, Object.fromEntries(foreign))
+  const what = typeof payload === 'string' ? fill(payload, all) : fillJson(payload, all, lists)
   if (where === undefined || what === undefined) return undefined
   return { topic: where, payload: typeof payload === 'string' ? String(what) : JSON.stringify(what), qos }
 }

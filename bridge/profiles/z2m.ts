@@ -1,0 +1,27 @@
+import type { Hear, Setting } from './profile.ts'
+
+/* What Zigbee2MQTT says of every device. */
+
+export const base: Setting = { kind: 'topic', default: 'zigbee2mqtt', says: 'The base topic of Zigbee2MQTT.' }
+
+export const presenceLines: readonly Hear[] = [
+  {
+    topic: '{topic}/availability',
+    json: true,
+    kept: true,
+    is: 'presence',
+    yes: { '/state': 'online' },
+    no: { '/state': 'offline' },
+  },
+  // As it was before version 2.
+  { topic: '{topic}/availability', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
+  {
+    topic: '{base}/bridge/state',
+    json: true,
+    kept: true,
+    is: 'presence',
+    yes: { '/state': 'online' },
+    no: { '/state': 'offline' },
+  },
+  { topic: '{base}/bridge/state', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
+]
