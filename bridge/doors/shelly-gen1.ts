@@ -1,0 +1,29 @@
+import type { Profile } from '../profiles/profile.ts'
+
+/** It is on until its own timer (`auto_off`) turns it off: set that on the device. */
+export const shellyGen1: Profile = {
+  name: 'shelly-gen1',
+  title: 'Shelly, first generation',
+  sources: ['ioBroker.shelly (third party); pastebin zWaNqRer (third party)'],
+  decides: 'lintel',
+  topics: [],
+  views: [],
+  settings: {
+    device: { kind: 'level', required: true, says: 'The id of the device, such as shelly1-B929CC.' },
+    relay: { kind: 'number', min: 0, max: 9, default: 0, says: 'Which relay opens, from 0.' },
+    input: { kind: 'number', min: 0, max: 9, says: 'Which input is at the door: 1 is open.' },
+  },
+  hears: [
+    {
+      topic: 'shellies/{device}/relay/{relay}',
+      kept: true,
+      is: 'relay',
+      yes: { '': 'on' },
+      no: { '': ['off', 'overpower'] },
+    },
+    { topic: 'shellies/{device}/input/{input}', kept: true, is: 'contact', yes: { '': '1' }, no: { '': '0' } },
+    { topic: 'shellies/{device}/online', kept: true, is: 'presence', yes: { '': 'true' }, no: { '': 'false' } },
+  ],
+  grant: [[{ topic: 'shellies/{device}/relay/{relay}/command', payload: 'on' }]],
+  deny: [],
+}

@@ -1,0 +1,58 @@
+import type { Profile } from '../profiles/profile.ts'
+
+/** `toggle_after` is in the command: on, and off by itself, in one message. */
+export const shellyGen2: Profile = {
+  name: 'shelly-gen2',
+  title: 'Shelly, second generation and later',
+  sources: [
+    'shelly-api-docs.shelly.cloud/gen2: Mqtt, Switch, RPCProtocol, RPCChannels, Notifications',
+    'command/switch:0: third party; needs enable_control',
+  ],
+  decides: 'lintel',
+  topics: [],
+  views: [],
+  settings: {
+    device: { kind: 'topic', required: true, says: 'The MQTT prefix of the device, such as shellyplus1-a8032abe54dc.' },
+    relay: { kind: 'number', min: 0, max: 9, default: 0, says: 'Which switch opens, from 0.' },
+    src: { kind: 'level', default: 'lintel', says: 'Where it answers: on this topic, with /rpc behind it.' },
+    short: {
+      kind: 'boolean',
+      says: 'Use the short command, which has no time in it: auto_off must be set on the device.',
+    },
+    input: { kind: 'number', min: 0, max: 9, says: 'Which input is at the door: true is open.' },
+  },
+  hears: [
+    {
+      topic: '{src}/rpc',
+      json: true,
+      when: { '/src': '{device}', '/id': { present: true } },
+      take: { id: '/id' },
+      is: 'note',
+      what: 'done',
+    },
+    {
+      topic: '{device}/events/rpc',
+      json: true,
+      when: { '/params/input:{input}/state': [true, false] },
+      is: 'contact',
+      yes: { '/params/input:{input}/state': true },
+    },
+    { topic: '{device}/online', kept: true, is: 'presence', yes: { '': 'true' }, no: { '': 'false' } },
+  ],
+  grant: [
+    [{ topic: '{device}/command/switch:{relay}', payload: 'on', qos: 1, needs: ['short'] }],
+    [
+      {
+        topic: '{device}/rpc',
+        payload: {
+          id: '{id}',
+          src: '{src}',
+          method: 'Switch.Set',
+          params: { id: '{relay}', on: true, toggle_after: '{openSeconds}' },
+        },
+        qos: 1,
+      },
+    ],
+  ],
+  deny: [],
+}
