@@ -109,12 +109,13 @@ const wrongValue = (setting: SettingInfo, value: string | number | boolean): str
     const fits = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
     return fits ? undefined : `must be a whole number from ${min} to ${max}`
   }
+  if (kind === 'pointer' && typeof value === 'string' && !value.startsWith('/'))
+    return value === '' ? undefined : 'must be a place in the JSON, such as /data/uid, or empty for all of it'
   if (typeof value !== 'string' || value === '') return 'must be a text that is not empty'
   if (value.length > MOST_LETTERS) return `must have at most ${MOST_LETTERS} letters`
   if (/\p{Cc}|\p{Cs}/u.test(value)) return 'must not contain control characters'
   if (kind === 'choice') return choices.includes(value) ? undefined : `must be one of ${choices.join(', ')}`
-  if (kind === 'text') return undefined
-  if (kind === 'pointer') return value.startsWith('/') ? undefined : 'must be a place in the JSON, such as /data/uid'
+  if (kind === 'text' || kind === 'pointer') return undefined
   if (/[+#]/.test(value) || value.startsWith('$')) return 'must not have the wildcards + or #, nor begin with $'
   return kind === 'level' && value.includes('/') ? 'must be one level of a topic, without /' : undefined
 }

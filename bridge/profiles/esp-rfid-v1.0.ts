@@ -1,4 +1,4 @@
-import { accessLines, addressLines, decides } from './esp-rfid.ts'
+import { accessLines, addressLines, decides, wiegand } from './esp-rfid.ts'
 import type { Profile } from './profile.ts'
 
 /** It never subscribes: it can be heard and not told. A door beside it can be. */
@@ -9,7 +9,7 @@ export const espRfidV10: Profile = {
   decides: 'either',
   topics: ['{base...}'],
   views: ['hex-unpadded', 'hex', 'decimal', 'w26', 'w34'],
-  settings: { decides },
+  settings: { decides, wiegand: wiegand('decimal') },
   hears: [...accessLines({ '/type': 'access' }, ['hex-unpadded', 'hex', 'decimal']), ...addressLines()],
   grant: [[{ topic: '{replyTopic}', payload: '1' }]],
   deny: [[{ topic: '{replyTopic}', payload: '0' }]],

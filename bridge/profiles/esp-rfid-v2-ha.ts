@@ -40,7 +40,8 @@ export const espRfidV2Ha: Profile = {
     { topic: '{base...}/io/lock0', when: { '{door}': { present: false } }, ...lock },
     { topic: '{base...}/avty', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
   ],
-  grant: espRfidV2.grant,
+  // Its own announcement names no address: in this mode it asks for none.
+  grant: [...espRfidV2.grant, [{ topic: '{base...}/cmd', payload: { cmd: 'opendoor' } }]],
   deny: [],
   accessList: {
     add: [userMessage('{base...}/cmd', '1', true)],

@@ -15,10 +15,14 @@ export const json: Profile = {
   views: ['hex', ...CARD_VIEWS.filter((view) => view !== 'hex')],
   keypad: 'with-card',
   settings: {
-    cardAt: { kind: 'pointer', required: true, says: 'Where the card is, such as /uid or /data/idHex.' },
+    cardAt: {
+      kind: 'pointer',
+      required: true,
+      says: 'Where the card is, such as /uid or /data/idHex; empty when the message, or each item, is the card.',
+    },
     listAt: {
       kind: 'pointer',
-      says: 'Where an array of several cards is; the other places then count from its items.',
+      says: 'Where an array of cards is, empty when the message is one; the other places count from its items.',
     },
     guardAt: { kind: 'pointer', says: 'What must be there for the message to be a scan, such as /type.' },
     guardValue: { kind: 'text', says: 'The value that must be there, such as access; any, when left out.' },

@@ -94,7 +94,7 @@ const passes = (test: Test, value: unknown, vars: Vars, groups: object): boolean
     return values.some((one) => typeof one === 'string' && test.has.includes(one))
   }
   const text = textOf(value)
-  const match = text === undefined ? null : patternOf(test.matches).exec(text)
+  const match = text === undefined || text.length > MOST ? null : patternOf(test.matches).exec(text)
   Object.assign(groups, match?.groups)
   return match !== null
 }
@@ -110,7 +110,8 @@ const patternOf = (source: string): RegExp => {
 
 /** The text at a place, rewritten as it is to be; undefined when there is none, or it is not what the rewriting expects. */
 export const taken = ({ at: pointer, as, pad }: Take, payload: Payload, vars: Vars): string | undefined => {
-  const text = textOf(found(payload, pointer, vars))
+  const value = found(payload, pointer, vars)
+  const text = typeof value === 'boolean' ? undefined : textOf(value)
   if (text === undefined) return undefined
   const rewritten = as === undefined ? trimmed(text) : REWRITE[as](trimmed(text))
   const digits = pad === undefined ? 0 : Number(vars[pad] ?? 0)
