@@ -159,7 +159,7 @@ test('property: no message crashes a profile, and what it takes for a card is on
         if (message.retained) expect(one.is).not.toMatch(/^(?:scan|pin|record|rex)$/)
       }
     }),
-    { numRuns: 1500 },
+    { numRuns: 700 },
   )
 })
 
@@ -208,12 +208,12 @@ test('property: no message makes the bridge publish outside of the reader’s ow
         if (told.startsWith('{')) expect(() => JSON.parse(told)).not.toThrow()
       }
     }),
-    { numRuns: 1500 },
+    { numRuns: 700 },
   )
 })
 
 test('property: what a message says its device is called is one level of a topic, or nothing is published', () => {
-  const name = fc.oneof(nasty, fc.string({ maxLength: 12, unit: fc.constantFrom(...'ab/+#${}. ') }), anything)
+  const name = fc.oneof(nasty, fc.string({ maxLength: 12, unit: fc.constantFrom(...'ab/+#$', ' ') }), anything)
   const topic = 'access_device/v2/event/access_online'
   const as = known(readerOf({ profile: 'vf-access', topic, cardView: 'hex' }))
   if (!as) throw new Error('no such profile')
@@ -222,9 +222,9 @@ test('property: what a message says its device is called is one level of a topic
       const said = JSON.stringify({ serialNo: '1', uuid, data: { type: '200', code: 'DE0BA996' } })
       const messages = heardBy({ as, topic, payload: Buffer.from(said), retained: false }).map((one) => saidBy(as, one))
       const levels = messages.flat().map((message) => message.topic.split('/'))
-      expect(levels.every((level) => level.length === 5 && level[3] === uuid)).toBe(true)
+      expect(levels.every((level) => level.length === 5 && level[3] === String(uuid))).toBe(true)
       expect(messages.flat().some((message) => /[+#$]/.test(message.topic))).toBe(false)
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   )
 })
