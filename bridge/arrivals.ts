@@ -10,10 +10,24 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Decision } from '../api/contract/scan.ts'
 import { linesIn, toLine } from './lines.ts'
 
-/** A scan that reached the bridge; `at` on the API's clock, `messageId` of the message that brought it. */
-export type Arrival = { id: string; readerId: string; card: string; at: string; messageId?: number }
+/**
+ * A scan that reached the bridge; `at` on the API's clock, `messageId` of the message that brought it. `decided` is what the
+ * reader did itself. A PIN is not among these.
+ */
+export type Arrival = {
+  id: string
+  readerId: string
+  card: string
+  at: string
+  decided?: Decision | undefined
+  messageId?: number
+}
+
+/** One whose message the broker may bring again. */
+export type Brought = Arrival & { messageId: number }
 
 /**
  * What arrived and is not settled yet, or was settled just now: a bridge that was killed learns here what it had in its
@@ -23,7 +37,7 @@ export type Arrivals = {
   /** What an earlier process had noted and not settled, oldest first. It stays noted until it is settled. */
   found: readonly Arrival[]
   /** What it had settled, and the broker perhaps does not know yet: sent again, these are no new scans. */
-  done: readonly Required<Arrival>[]
+  done: readonly Brought[]
   /**
    * With the operating system when this returns: it survives the death of the process, not of the machine. Never
    * throws: what the disk refuses is counted, and noted in memory only.
@@ -49,7 +63,7 @@ export const openArrivals = (file: string): Arrivals => {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const unfinished = `${file}.new`
   const noted = new Map<string, Arrival>()
-  const done = new Map<string, Required<Arrival>>()
+  const done = new Map<string, Brought>()
   let fd = openSync(file, 'a+', 0o600)
   let bytes = fstatSync(fd).size
   let large = LARGE

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
 import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
-import { Answer, type Scan } from '../api/contract/scan.ts'
+import { Answer, decisionOf, type Scan } from '../api/contract/scan.ts'
 import { SiteAnswer } from '../api/contract/site.ts'
 import type { Clock } from './clock.ts'
 import { post } from './post.ts'
@@ -41,12 +41,17 @@ const callMarked = async (api: Api, about: Call, message: Record<string, unknown
   return answer
 }
 
-/** Ask about one scan, for at most `deadline` milliseconds. Throws on anything but a fresh, sealed answer about this very scan that is still good. */
-export const askAboutScan = async (api: Api, scan: Scan, deadline: number): Promise<Answer> => {
-  const answer = v.parse(Answer, await call(api, CALLS.check, { scan }, deadline))
+/**
+ * Ask about one scan, for at most `deadline` milliseconds, and with `name` also for whose card it is. Throws on anything but
+ * a fresh, sealed answer about this very scan that is still good.
+ */
+export const askAboutScan = async (api: Api, scan: Scan, deadline: number, name = false): Promise<Answer> => {
+  const message = name ? { scan, want: ['name'] } : { scan }
+  const answer = v.parse(Answer, await call(api, CALLS.check, message, deadline))
   if (answer.scan !== scan.id) throw new Error('the answer is about another scan')
-  if ((answer.decision === 'granted') !== (answer.reason === 'granted'))
-    throw new Error('the answer contradicts itself')
+  // What a reader decided opens nothing, and what nobody decided is not a reader's word.
+  const fits = scan.decided ? answer.reason !== 'granted' : !answer.reason.startsWith('reader_')
+  if (!fits || answer.decision !== decisionOf(answer.reason)) throw new Error('the answer contradicts itself')
   return answer
 }
 

@@ -1,107 +1,60 @@
-import { v7 } from 'uuid'
-import { keyOfScan } from '../api/contract/card-views.ts'
-import { ANSWER_LIFE_MS, type Answer, DEADLINE_MS, decisionOf, type Reason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
+import { unitOf } from './answering.ts'
 import type { Arrivals } from './arrivals.ts'
-import { type Api, askAboutScan } from './ask.ts'
-import type { Message as Heard } from './broker.ts'
-import { isLate } from './echo.ts'
-import { hold } from './hold.ts'
+import type { Api } from './ask.ts'
+import type { Message as Came } from './broker.ts'
 import type { Keep } from './keep.ts'
 import type { Link } from './link.ts'
-import { dropCounter, type Log, nameOf } from './log.ts'
-import type { Offline, Verdict } from './offline.ts'
-import { hear, type Known, topicsOf } from './profiles/hear.ts'
-import type { Message, Vars } from './profiles/profile.ts'
-import { known } from './profiles/profiles.ts'
-import { messagesOf, openingVars } from './profiles/tell.ts'
+import { counterOf, dropCounter, type Log, nameOf } from './log.ts'
+import type { Offline } from './offline.ts'
+import type { Known } from './profiles/hear.ts'
+import type { Dropped, Heard, Message } from './profiles/profile.ts'
 import type { Queue } from './queue.ts'
+import { readerStates } from './reader-state.ts'
+import { type Routes, routesTo } from './routes.ts'
+import { type Arrived, scansThrough } from './scans.ts'
 
-/** How long the API may take before a bridge that can decide by itself does so. Milliseconds. */
-const ASK_MS = 1_000
+/** What a reader says beside its scans. */
+export type State = Exclude<Heard, { is: 'scan' | 'pin' | 'record' | 'ignore' }>
 
 export type Parts = {
   api: Api
   /** How old a message may be that arrives now, in milliseconds. */
   age(): number
-  /** Resolves when it is on its way, now; rejects when it cannot be. */
-  publish(message: Message): Promise<void>
+  /** Resolves when it is on its way, now; rejects when it cannot be. `lifeMs`: it opens, for so long. */
+  publish(message: Message, lifeMs?: number): Promise<void>
   link: Link
   offline: Offline
   keep: Keep
   arrivals: Arrivals
   queue: Queue
   log: Log
+  onState?(reader: SiteReader, state: State): void
 }
 
 export type Bridge = {
   /** Every message of the broker's goes through here. */
-  receive(message: Heard): void
+  receive(message: Came): void
   /** The readers in force from now on; gives every topic on which one of them is heard. */
   use(readers: readonly SiteReader[]): string[]
+  /** The connection to the broker ended. */
+  brokerLost(): void
   /** Takes no more messages, and resolves when every scan that arrived has been answered and is safe. */
   settle(): Promise<void>
 }
 
-/** What the door gets; `safe` resolves when it is on record, or kept to be recorded. */
-type Outcome = Pick<Answer, 'decision' | 'reason' | 'openMs' | 'expiresAt'> & { safe: Promise<void> }
-type Taken = { scan: Scan; outcome: Promise<Outcome> }
-
 /** One scan, one way: topic → decode → ask, or decide here → make safe → publish → acknowledge. */
-export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, queue, log }: Parts): Bridge => {
-  const byTopic = new Map<string, Known[]>()
+export const bridgeOn = (parts: Parts): Bridge => {
+  const { api, age, log, onState } = parts
   const drops = dropCounter(log)
-  const once = hold<Taken>()
+  const heardOf = counterOf<State['is']>(log, 'heard')
+  const states = readerStates()
   const underWay = new Set<Promise<unknown>>()
+  let routes: Routes | undefined
   let stopped = false
 
-  const receive: Bridge['receive'] = (message) => {
-    // What is not acknowledged comes again, to whoever listens next.
-    if (stopped) return
-    const arrived = performance.now()
-    const waited = age()
-    const [at] = byTopic.get(message.topic) ?? []
-    const heard = at ? hear(at, message, api.clock.now()) : ({ dropped: 'foreign_topic' } as const)
-    if ('dropped' in heard || !at) {
-      drops.drop('dropped' in heard ? heard.dropped : 'foreign_topic')
-      return message.acknowledge()
-    }
-    const [read] = heard
-    if (read?.is !== 'scan') return message.acknowledge()
-    const { reader } = at
-    const { card, vars: found } = read
-    const what = whatOf(reader.id, card)
-    const again = message.known(what)
-    if (again) return follow(again.then(message.acknowledge))
-
-    const arrive = (): Scan => {
-      const scan = { id: v7(), readerId: reader.id, card, at: api.clock.now().toISOString() }
-      arrivals.note({ ...scan, ...(message.id !== undefined && { messageId: message.id }) })
-      return scan
-    }
-    const by = arrived + DEADLINE_MS - waited
-    if (isLate(waited)) {
-      const scan = arrive()
-      const outcome = decideHere(scan, { reason: 'late', openMs: 0 })
-      // What was queued while nobody was here is not answered: whoever waited for it is gone.
-      if (Number.isFinite(waited)) follow(answer(at, { scan, outcome }, by, true, found))
-      return finish(message, what, { scan, outcome })
-    }
-    let first = false
-    const taken = once(`${reader.id} ${keyOfScan(reader.cardView, card)}`, reader.holdMs, () => {
-      first = true
-      const scan = arrive()
-      return { scan, outcome: decide(reader, scan, by) }
-    })
-    follow(answer(at, taken, by, first, found))
-    finish(message, what, taken)
-  }
-
-  /** Acknowledged when it is safe, and not before: until then the broker has it too. */
-  const finish = (message: Heard, what: string, { scan, outcome }: Taken): void => {
-    const safe = outcome.then((known) => known.safe).then(() => arrivals.settled(scan.id))
-    message.hold(what, safe)
-    follow(safe.then(message.acknowledge))
+  const drop = (why: Dropped): undefined => {
+    drops.drop(why)
   }
 
   const follow = (work: Promise<unknown>): void => {
@@ -111,113 +64,59 @@ export const bridgeOn = ({ api, age, publish, link, offline, keep, arrivals, que
     underWay.add(followed)
   }
 
-  const decide = async (reader: SiteReader, scan: Scan, by: number): Promise<Outcome> => {
-    const started = performance.now()
-    if (!(await queue.enter(reader.id))) return decideHere(scan, { reason: 'superseded', openMs: 0 })
-    const outcome = await ask(reader, scan, by).finally(() => queue.leave())
-    const ms = Math.round(performance.now() - started)
-    const { decision, reason } = outcome
-    log('info', 'scan', { scan: scan.id, reader: scan.readerId, decision, reason, ms })
-    return outcome
+  const scans = scansThrough(parts, { states, drop, follow })
+
+  const receive: Bridge['receive'] = (message) => {
+    // What is not acknowledged comes again, to whoever listens next.
+    if (stopped) return
+    const arrived = { message, at: performance.now(), waited: age() }
+    const said = routes?.hear(message, api.clock.now()) ?? { dropped: 'foreign_topic' }
+    if ('dropped' in said) {
+      drops.drop(said.dropped)
+      return message.acknowledge()
+    }
+    const safe = said.flatMap(({ by, heard }) => heard.flatMap((one) => take(by, one, arrived) ?? []))
+    const reply = () => said.flatMap(({ by: { reader }, heard: [one] }) => follow(scans.send(reader, one?.reply ?? [])))
+    if (safe.length === 0) {
+      reply()
+      return message.acknowledge()
+    }
+    // Told that it arrived, and acknowledged, when it is safe and not before: until then others have it too.
+    follow(
+      Promise.all(safe).then(() => {
+        reply()
+        message.acknowledge()
+      }),
+    )
   }
 
-  /** Whatever goes wrong on the way to the API is decided here, and only here: by the snapshot, or a refusal. */
-  const ask = async (reader: SiteReader, scan: Scan, by: number): Promise<Outcome> => {
-    let unreachable = link.state() === 'down'
-    if (link.state() === 'up') {
-      const left = by - performance.now()
-      try {
-        const answered = await askAboutScan(api, scan, offline.ready(reader) ? Math.min(ASK_MS, left) : left)
-        link.up()
-        return { ...answered, safe: Promise.resolve() }
-      } catch (error) {
-        unreachable = link.failed(error)
-        log('warn', 'unanswered_scan', { scan: scan.id, reader: scan.readerId, error: nameOf(error) })
-      }
-    }
-    if (performance.now() >= by) return decideHere(scan, { reason: 'unavailable', openMs: 0 })
-    return decideHere(scan, unreachable ? offline.decide(reader, scan) : { reason: 'unavailable', openMs: 0 })
+  /** Gives when what was said is safe; nothing where there is nothing to make safe. */
+  const take = (by: Known, said: Heard, arrived: Arrived): Promise<unknown> | undefined => {
+    if (said.is === 'scan' || said.is === 'pin' || said.is === 'record') return scans.take(by, said, arrived)
+    if (said.is === 'ignore') return drop('ignored')
+    return takeState(by.reader, said)
   }
 
-  /** A refusal is answered at once and made safe meanwhile. What opens is on this disk first, or it does not open. */
-  const decideHere = async (scan: Scan, verdict: Verdict): Promise<Outcome> => {
-    const expiresAt = new Date(Date.parse(scan.at) + ANSWER_LIFE_MS).toISOString()
-    const decision = decisionOf(verdict.reason)
-    if (decision === 'denied') {
-      return {
-        decision,
-        reason: verdict.reason,
-        openMs: verdict.openMs,
-        expiresAt,
-        safe: keep.atLast(eventOf(scan, verdict)),
-      }
-    }
-    try {
-      await keep.now(eventOf(scan, verdict))
-      return { decision, reason: verdict.reason, openMs: verdict.openMs, expiresAt, safe: Promise.resolve() }
-    } catch (error) {
-      log('error', 'not_kept', { scan: scan.id, error: nameOf(error) })
-      return decideHere(scan, { reason: 'unavailable', openMs: 0 })
-    }
-  }
-
-  /** What opens goes out now or never: not after its time, not into a queue, not to be kept by the broker. */
-  const answer = async (
-    { reader, profile, vars }: Known,
-    { scan, outcome }: Taken,
-    by: number,
-    first: boolean,
-    found: Vars,
-  ): Promise<void> => {
-    const { decision, reason: why, openMs, expiresAt } = await outcome
-    const expired = performance.now() > by || api.clock.now().getTime() >= Date.parse(expiresAt)
-    // Nor into a broker that has gone quiet, which might pass it on when it wakes.
-    const opens = decision === 'granted' && !expired && !isLate(age())
-    const told = openingVars(openMs, api.clock.now(), new Date(expiresAt))
-    const all = { ...vars, ...told, card: scan.card, id: scan.id, reason: why }
-    const messages = messagesOf(opens ? profile.grant : profile.deny, all, found)
-    const sent = await Promise.all(messages.map(publish)).then(() => true, unsent(reader))
-    // On record it would be an opening that never was.
-    if (first && decision === 'granted' && messages.length > 0 && !(opens && sent)) {
-      const reason: Reason = expired ? 'late' : 'unavailable'
-      await keep.atLast(eventOf(scan, { reason, openMs: 0 }))
-    }
-  }
-
-  const unsent = (reader: SiteReader) => (error: unknown) => {
-    log('warn', 'unanswered', { reader: reader.id, error: nameOf(error) })
-    return false
+  const takeState = (reader: SiteReader, state: State): undefined => {
+    if (state.is === 'presence') states.presence(reader.id, state.on)
+    if (state.is === 'heartbeat') states.beat(reader.id, unitOf(state.vars), state.vars['ip'])
+    log('debug', 'heard', { reader: reader.id, is: state.is })
+    heardOf.count(state.is)
+    onState?.(reader, state)
   }
 
   return {
     receive,
     use(readers) {
-      byTopic.clear()
-      for (const reader of readers) {
-        const at = known(reader)
-        if (!at)
-          log('warn', 'unknown_profile', { reader: reader.id, say: 'This bridge is older than the API: update it.' })
-        else for (const topic of topicsOf(at)) byTopic.set(topic, [...(byTopic.get(topic) ?? []), at])
-      }
-      return [...byTopic.keys()]
+      routes = routesTo(readers, log)
+      return routes.topics
     },
+    brokerLost: states.brokerLost,
     async settle() {
       stopped = true
-      await Promise.allSettled(underWay)
+      while (underWay.size > 0) await Promise.allSettled(underWay)
       drops.stop()
+      heardOf.stop()
     },
   }
 }
-
-/** By this a message that comes again is known to be the same. */
-export const whatOf = (readerId: string, card: string): string => `${readerId} ${card}`
-
-/** The scan as it goes into the record. A pin is never written. */
-const eventOf = ({ id, readerId, card, at }: Scan, verdict: Verdict) => ({
-  id,
-  readerId,
-  card,
-  at,
-  ...verdict,
-  answered: true,
-})

@@ -99,7 +99,7 @@ test('what was acknowledged long ago is forgotten', () => {
 })
 
 test('what an earlier process had acknowledged is the same when it is sent again, and only then', () => {
-  acknowledged.set(5, { what: '77', safe: SAFE })
+  acknowledged.set(5, new Map([['77', SAFE]]))
   reconnects()
   expect(sends(5).known('77')).toBeUndefined()
   expect(sends(5, { dup: true }).known('77')).toBe(SAFE)

@@ -1,5 +1,6 @@
 import { connect, type IPublishPacket, type MqttClient } from 'mqtt'
 import { type Log, nameOf } from './log.ts'
+import { keepsNothing } from './outgoing-store.ts'
 import { statusTopic } from './topics.ts'
 
 const ONLINE = 'online'
@@ -26,6 +27,7 @@ export const connectToBroker = (url: string, bridgeId: string, session: boolean,
     ...(session && { properties: { sessionExpiryInterval: SESSION_S } }),
     resubscribe: false,
     queueQoSZero: false,
+    outgoingStore: keepsNothing(),
     reconnectPeriod: 1_000,
     reconnectOnConnackError: true,
     connectTimeout: 5_000,
@@ -97,12 +99,18 @@ export type Message = {
   acknowledge(): void
   /** If the same message came before, and is in our hands, when that one is safe. `what` tells it from another one. */
   known(what: string): Promise<unknown> | undefined
-  /** The message is in our hands until it is acknowledged. */
+  /** The message is in our hands until it is acknowledged. With several scans in it this is said of each. */
   hold(what: string, safe: Promise<unknown>): void
 }
 
-/** Messages by their ids. */
-export type InHand = Map<number, { what: string; safe: Promise<unknown> }>
+/** By the ids of messages: what was in each, and when that is safe. */
+export type InHand = Map<number, Map<string, Promise<unknown>>>
+
+export const handInto = (hand: InHand, id: number, what: string, safe: Promise<unknown>): void => {
+  const held = hand.get(id)
+  if (held) held.set(what, safe)
+  else hand.set(id, new Map([[what, safe]]))
+}
 
 /** So many messages are remembered after they were acknowledged: more than a broker has under way at once. */
 const MOST_REMEMBERED = 1_000
@@ -143,6 +151,8 @@ export const hearFrom = (
   client.on('message', (topic, payload, { retain, qos, messageId, dup }: IPublishPacket) => {
     const id = qos === 1 ? messageId : undefined
     const mine = connection
+    // An id that is free again is given to the next message; only one that is sent again says so (`dup`).
+    let others = !dup
     hear({
       id,
       topic,
@@ -157,14 +167,16 @@ export const hearFrom = (
       },
       known(what) {
         if (id === undefined) return undefined
-        // An id that is free again is given to the next message; only one that is sent again says so (`dup`).
-        const before = inHand.get(id) ?? (dup ? acknowledged.get(id) : undefined)
-        return before?.what === what ? before.safe : undefined
+        return inHand.get(id)?.get(what) ?? (dup ? acknowledged.get(id)?.get(what) : undefined)
       },
       hold(what, safe) {
         if (id === undefined) return
-        acknowledged.delete(id)
-        inHand.set(id, { what, safe })
+        if (others) {
+          inHand.delete(id)
+          acknowledged.delete(id)
+        }
+        others = false
+        handInto(inHand, id, what, safe)
       },
     })
   })

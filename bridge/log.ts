@@ -17,17 +17,23 @@ export const logger = (level: Config['LOG_LEVEL']): Log => {
 
 const MINUTE_MS = 60_000
 
-/** Counts what was dropped, by reason. Said at once the first time, then once a minute: rubbish must not fill a disk. */
+/** Counts what was dropped, by reason. */
 export const dropCounter = (log: Log) => {
-  const counts = new Map<Dropped, number>()
-  const say = () => log('info', 'dropped', Object.fromEntries(counts))
+  const { count, stop } = counterOf<Dropped>(log, 'dropped')
+  return { drop: count, stop }
+}
+
+/** Counts by word. Said at once the first time, then once a minute: rubbish must not fill a disk. */
+export const counterOf = <Word extends string>(log: Log, event: string) => {
+  const counts = new Map<Word, number>()
+  const say = () => log('info', event, Object.fromEntries(counts))
   let unsaid = 0
   const timer = setInterval(() => {
     if (unsaid > 0) say()
     unsaid = 0
   }, MINUTE_MS).unref()
   return {
-    drop(reason: Dropped) {
+    count(reason: Word) {
       const before = counts.get(reason) ?? 0
       counts.set(reason, before + 1)
       if (before === 0) say()

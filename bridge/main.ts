@@ -2,18 +2,22 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sealingKey } from '../api/contract/envelope.ts'
 import { environment, SetupError } from '../api/contract/environment.ts'
+import type { Reason } from '../api/contract/scan.ts'
 import { openArrivals } from './arrivals.ts'
-import { bridgeOn, whatOf } from './bridge.ts'
-import { connectToBroker, cutOff, hearFrom, type InHand, leaveBroker } from './broker.ts'
+import { bridgeOn } from './bridge.ts'
+import { connectToBroker, cutOff, handInto, hearFrom, type InHand, leaveBroker } from './broker.ts'
 import { apiClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
+import { readersReason } from './deciding.ts'
 import { echoThrough } from './echo.ts'
 import { handingOver } from './handing-over.ts'
 import { keepIn } from './keep.ts'
 import { linkToApi } from './link.ts'
 import { logger, nameOf } from './log.ts'
 import { startOffline } from './offline.ts'
+import { publishOn } from './publish.ts'
 import { queueOf } from './queue.ts'
+import { whatOf } from './scans.ts'
 import { followSite } from './site.ts'
 import { openSpool } from './spool.ts'
 import { keepSubscribed } from './subscribe.ts'
@@ -68,23 +72,21 @@ const start = async (config: Config) => {
     arrivals,
     queue: queueOf(),
     log,
-    async publish({ topic, payload }) {
-      if (!client.connected) throw new Error('the broker is away')
-      await client.publishAsync(topic, payload, { qos: 0, retain: false })
-    },
+    publish: publishOn(client),
   })
 
   const inHand: InHand = new Map()
   const acknowledged: InHand = new Map()
   for (const { messageId, readerId, card } of arrivals.done) {
-    acknowledged.set(messageId, { what: whatOf(readerId, card), safe: Promise.resolve() })
+    handInto(acknowledged, messageId, whatOf(readerId, card), Promise.resolve())
   }
-  for (const { messageId, ...scan } of arrivals.found) {
-    // Nobody knows what the door got; if the API has decided it, that stands.
-    const event = { ...scan, reason: 'unavailable', openMs: 0, answered: false } as const
+  for (const { messageId, decided, ...scan } of arrivals.found) {
+    // Nobody knows what the door got; if the API has decided it, that stands. What a reader did itself is known.
+    const reason: Reason = decided ? readersReason(decided) : 'unavailable'
+    const event = { ...scan, reason, openMs: 0, answered: decided !== undefined } as const
     const safe = keep.atLast(event).then(() => arrivals.settled(scan.id))
     safe.catch((error: unknown) => log('error', 'unrecorded', { scan: scan.id, error: nameOf(error) }))
-    if (messageId !== undefined) inHand.set(messageId, { what: whatOf(scan.readerId, scan.card), safe })
+    if (messageId !== undefined) handInto(inHand, messageId, whatOf(scan.readerId, scan.card), safe)
   }
   hearFrom(
     client,
@@ -98,7 +100,10 @@ const start = async (config: Config) => {
     log,
   )
 
-  client.on('close', echo.reset)
+  client.on('close', () => {
+    echo.reset()
+    bridge.brokerLost()
+  })
   client.on('connect', () => {
     setTimeout(() => {
       if (!client.connected || Number.isFinite(echo.age())) return

@@ -178,6 +178,9 @@ export type Dropped =
   | 'not_a_card'
   | 'not_this_view'
   | 'ignored'
+  /** A PIN, and no card to go with it. A scan that came as its reader did, and may be an old one. */
+  | 'pin_without_card'
+  | 'came_back'
   | Refusal
 /** Why a message of Lintel's own protocol was not believed. */
 export type Refusal = 'unsigned' | 'wrong_signature' | 'too_old' | 'replayed' | 'malformed'
