@@ -1,7 +1,7 @@
 import type { Reason, Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import type { Api } from './ask.ts'
-import { eventOf, type Outcome, wantsName } from './deciding.ts'
+import { eventOf, type Outcome } from './deciding.ts'
 import { isLate } from './echo.ts'
 import type { Keep } from './keep.ts'
 import { type Log, nameOf } from './log.ts'
@@ -10,11 +10,12 @@ import type { Message, Vars } from './profiles/profile.ts'
 import { messagesOf, openingVars } from './profiles/tell.ts'
 import { Unacknowledged } from './publish.ts'
 import type { ReaderStates } from './reader-state.ts'
+import { needsAddress, wantsName } from './uses.ts'
 
 export type Taken = { scan: Scan; outcome: Promise<Outcome> }
 
-/** One message that wants an answer: until when, and whether it is the scan's first. `found` is what a template may take of it. */
-export type Asked = { by: number; first: boolean; found: Vars }
+/** One message that wants an answer: until when, and whether it is the scan's first. `found` is what a template may take of it, `unit` the device. */
+export type Asked = { by: number; first: boolean; found: Vars; unit: string }
 
 type Parts = {
   api: Pick<Api, 'clock'>
@@ -27,8 +28,11 @@ type Parts = {
 
 /** What opens goes out now or never: not after its time, not into a queue, not to be kept by the broker. */
 export const answeringBy = ({ api, age, publish, states, keep, log }: Parts) => {
-  const answer = async (at: Known, { scan, outcome }: Taken, { by, first, found }: Asked): Promise<void> => {
-    const { reader, profile, vars } = at
+  const answer = async (
+    { reader, profile, vars }: Known,
+    { scan, outcome }: Taken,
+    { by, first, found, unit }: Asked,
+  ): Promise<void> => {
     const { decision, reason: why, openMs, expiresAt, name = '' } = await outcome
     // What a reader did itself is not for us to open once more, nor to refuse.
     if (scan.decided) return
@@ -38,13 +42,15 @@ export const answeringBy = ({ api, age, publish, states, keep, log }: Parts) => 
     const opens = why === 'granted' && !expired && !isLate(age())
     const told = openingVars(openMs, api.clock.now(), new Date(expiresAt))
     const all = { ...vars, ...told, card: scan.card, id: scan.id, reason: why, ...(wantsName(profile) && { name }) }
-    const ip = states.address(reader.id, unitOf(found))
+    const ip = needsAddress(profile) ? states.address(reader.id, unit) : undefined
     const messages = messagesOf(opens ? profile.grant : profile.deny, all, {
       ...(ip !== undefined && { ip }),
       ...found,
     })
     const sent = await send(reader, messages, opens ? performance.now() + left : undefined)
-    const lost = opens && messages.length === 0 && ip === undefined && opensByAddress(at, all, found)
+    // Only the address is missing, which the device has not said for a while.
+    // Only the address can be missing, which the device has not said for a while.
+    const lost = opens && messages.length === 0 && needsAddress(profile) && ip === undefined
     if (lost) log('warn', 'no_address', { reader: reader.id, say: SAY_ADDRESS })
     // On record it would be an opening that never was.
     if (first && decision === 'granted' && (lost || (messages.length > 0 && !(opens && sent)))) {
@@ -69,15 +75,8 @@ export const answeringBy = ({ api, age, publish, states, keep, log }: Parts) => 
     return true
   }
 
-  /** Only the address is missing, which the device has not said for a while. */
-  const opensByAddress = ({ profile }: Known, all: Vars, found: Vars): boolean =>
-    messagesOf(profile.grant, all, { ip: '0.0.0.0', ...found }).length > 0
-
   return { answer, send }
 }
-
-/** What the message calls the device that it is about, where devices share a reader's topic. */
-export const unitOf = (found: Vars): string => String(found['unit'] ?? '')
 
 const SAY_ADDRESS =
   'This reader is opened by its IP address, which it has not said for 15 minutes: set it (settings.ip), or see why it is silent.'

@@ -1,5 +1,4 @@
 import type { SiteReader } from '../api/contract/site.ts'
-import { unitOf } from './answering.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Api } from './ask.ts'
 import type { Message as Came } from './broker.ts'
@@ -69,13 +68,13 @@ export const bridgeOn = (parts: Parts): Bridge => {
   const receive: Bridge['receive'] = (message) => {
     // What is not acknowledged comes again, to whoever listens next.
     if (stopped) return
-    const arrived = { message, at: performance.now(), waited: age() }
+    const came = { message, at: performance.now(), waited: age() }
     const said = routes?.hear(message, api.clock.now()) ?? { dropped: 'foreign_topic' }
     if ('dropped' in said) {
       drops.drop(said.dropped)
       return message.acknowledge()
     }
-    const safe = said.flatMap(({ by, heard }) => heard.flatMap((one) => take(by, one, arrived) ?? []))
+    const safe = said.flatMap(({ by, heard, unit }) => heard.flatMap((one) => take(by, one, { ...came, unit }) ?? []))
     const reply = () => said.flatMap(({ by: { reader }, heard: [one] }) => follow(scans.send(reader, one?.reply ?? [])))
     if (safe.length === 0) {
       reply()
@@ -94,12 +93,12 @@ export const bridgeOn = (parts: Parts): Bridge => {
   const take = (by: Known, said: Heard, arrived: Arrived): Promise<unknown> | undefined => {
     if (said.is === 'scan' || said.is === 'pin' || said.is === 'record') return scans.take(by, said, arrived)
     if (said.is === 'ignore') return drop('ignored')
-    return takeState(by.reader, said)
+    return takeState(by.reader, said, arrived.unit)
   }
 
-  const takeState = (reader: SiteReader, state: State): undefined => {
+  const takeState = (reader: SiteReader, state: State, unit: string): undefined => {
     if (state.is === 'presence') states.presence(reader.id, state.on)
-    if (state.is === 'heartbeat') states.beat(reader.id, unitOf(state.vars), state.vars['ip'])
+    if (state.is === 'heartbeat') states.beat(reader.id, unit, state.vars['ip'])
     log('debug', 'heard', { reader: reader.id, is: state.is })
     heardOf.count(state.is)
     onState?.(reader, state)

@@ -7,8 +7,8 @@ import type { Link } from './link.ts'
 import { type Log, nameOf } from './log.ts'
 import type { Offline, Verdict } from './offline.ts'
 import type { Known } from './profiles/hear.ts'
-import type { Profile } from './profiles/profile.ts'
 import type { Queue } from './queue.ts'
+import { wantsName } from './uses.ts'
 
 /** How long the API may take before a bridge that can decide by itself does so. Milliseconds. */
 const ASK_MS = 1_000
@@ -93,13 +93,3 @@ export const eventOf = ({ id, readerId, card, at }: Scan, verdict: Verdict): Han
   ...verdict,
   answered: true,
 })
-
-/** Whose card it is goes over the wire only where somebody wants to see it. */
-export const wantsName = (profile: Profile): boolean => {
-  const known = wanted.get(profile)
-  if (known !== undefined) return known
-  const wants = JSON.stringify(profile.grant).includes('{name}')
-  wanted.set(profile, wants)
-  return wants
-}
-const wanted = new WeakMap<Profile, boolean>()

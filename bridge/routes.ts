@@ -4,11 +4,15 @@ import { hear, type Known, topicsOf } from './profiles/hear.ts'
 import { at, readJson, textOf } from './profiles/places.ts'
 import type { Dropped, Heard } from './profiles/profile.ts'
 import { known } from './profiles/profiles.ts'
+import { needsAddress } from './uses.ts'
 
 type Came = { topic: string; payload: Buffer; retained: boolean }
 
+/** `unit`: what the message calls the device, where one reader stands for several and each is opened by its address. */
+export type SaidTo = { by: Known; heard: Heard[]; unit: string }
+
 /** What a message said, reader by reader; or why it said nothing to any of them. */
-type Said = { by: Known; heard: Heard[] }[] | { dropped: Dropped }
+type Said = SaidTo[] | { dropped: Dropped }
 
 export type Routes = { topics: string[]; hear(message: Came, now: Date): Said }
 
@@ -29,7 +33,7 @@ export const routesTo = (readers: readonly SiteReader[], log: Log): Routes => {
     topics: [...places.keys()],
     hear(message, now) {
       const place = places.get(message.topic)
-      const said: { by: Known; heard: Heard[] }[] = []
+      const said: SaidTo[] = []
       let dropped: Dropped = 'foreign_topic'
       let claimed = false
       for (const by of place ? candidates(place, message.payload) : []) {
@@ -37,7 +41,7 @@ export const routesTo = (readers: readonly SiteReader[], log: Log): Routes => {
         if (claimed && by.reader.unit === null) continue
         const heard = hear(by, message, now)
         if (!('dropped' in heard)) {
-          said.push({ by, heard })
+          said.push({ by, heard, unit: unitOf(by, message.payload) })
           claimed ||= by.reader.unit !== null && heard.some(({ is }) => !FOR_ALL.includes(is))
         } else if (dropped === 'foreign_topic') dropped = heard.dropped
       }
@@ -63,6 +67,11 @@ const placeOf = (readers: readonly Known[]): Place => {
     mute: apart.every(({ profile }) => profile.hears.every(({ json }) => json)),
     others: all.filter((one) => !told(one)),
   }
+}
+
+const unitOf = ({ reader, profile }: Known, payload: Buffer): string => {
+  if (reader.unit !== null || profile.unit === undefined || !needsAddress(profile)) return ''
+  return textOf(at(readJson(payload.toString('utf8')), profile.unit)) ?? ''
 }
 
 const candidates = ({ all, pointer, byUnit, mute, others }: Place, payload: Buffer): readonly Known[] => {

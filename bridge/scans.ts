@@ -13,8 +13,8 @@ import type { Dropped, Heard, Vars } from './profiles/profile.ts'
 import type { ReaderStates } from './reader-state.ts'
 import { type Recorded, scanOfRecord } from './records.ts'
 
-/** A message as it came, when that was, and how long it may have waited. */
-export type Arrived = { message: Came; at: number; waited: number }
+/** A message as it came, when that was, how long it may have waited, and which of several devices sent it. */
+export type Arrived = { message: Came; at: number; waited: number; unit: string }
 
 /** What is a scan, or becomes one. */
 export type Scanned = Extract<Heard, { is: 'scan' | 'pin' | 'record' }>
@@ -44,7 +44,7 @@ export const scansThrough = (parts: Parts, { states, drop, follow }: Around) => 
     return takeScan(by, { ...said, decided: decidedAt(by, said.decided) }, said.vars, arrived)
   }
 
-  const takeScan = (by: Known, shown: Shown, found: Vars, { message, at, waited }: Arrived) => {
+  const takeScan = (by: Known, shown: Shown, found: Vars, { message, at, waited, unit }: Arrived) => {
     const { reader, profile } = by
     const { card, pin, decided } = shown
     const what = whatOf(reader.id, card)
@@ -62,7 +62,7 @@ export const scansThrough = (parts: Parts, { states, drop, follow }: Around) => 
       arrivals.note({ ...noted, ...(message.id !== undefined && { messageId: message.id }) })
       return { ...noted, ...(pin !== undefined && { pin }) }
     }
-    const asked: Asked = { by: at + DEADLINE_MS - waited, first: true, found }
+    const asked: Asked = { by: at + DEADLINE_MS - waited, first: true, found, unit }
     if (isLate(waited)) {
       const scan = arrive()
       const taken = { scan, outcome: decideHere(reader, scan, { reason: 'late', openMs: 0 }) }
