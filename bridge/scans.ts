@@ -1,6 +1,6 @@
 import { v7 } from 'uuid'
 import { keyOfScan } from '../api/contract/card-views.ts'
-import { DEADLINE_MS, PIN_ALONE, type Scan } from '../api/contract/scan.ts'
+import { DEADLINE_MS, type Decision, PIN_ALONE, type Scan } from '../api/contract/scan.ts'
 import { type Asked, answeringBy, type Taken } from './answering.ts'
 import type { Parts } from './bridge.ts'
 import type { Message as Came } from './broker.ts'
@@ -18,7 +18,7 @@ export type Arrived = { message: Came; at: number; waited: number; unit: string 
 
 /** What is a scan, or becomes one. */
 export type Scanned = Extract<Heard, { is: 'scan' | 'pin' | 'record' }>
-type Shown = { card: string; pin?: string; decided?: Scan['decided'] }
+type Shown = { card: string; pin?: string; decided?: Decision }
 
 type Around = {
   states: ReaderStates
@@ -41,7 +41,7 @@ export const scansThrough = (parts: Parts, { states, drop, follow }: Around) => 
     if (states.isBack(by.reader.id) && !isLate(arrived.waited)) return drop('came_back')
     if (said.is === 'pin') return takePin(by, said.pin, said.vars, arrived)
     if (said.card === PIN_ALONE) return drop('not_a_card')
-    return takeScan(by, { ...said, decided: decidedAt(by, said.decided) }, said.vars, arrived)
+    return takeScan(by, said, said.vars, arrived)
   }
 
   const takeScan = (by: Known, shown: Shown, found: Vars, { message, at, waited, unit }: Arrived) => {
@@ -113,7 +113,3 @@ export const whatOf = (readerId: string, card: string): string => `${readerId} $
 const afterOpening = async ({ outcome }: Taken, then: () => void): Promise<void> => {
   if ((await outcome).reason === 'granted') then()
 }
-
-/** Where Lintel decides for a reader with a list of its own, what is not on that list is asked about. */
-const decidedAt = ({ profile, vars }: Known, decided: Scan['decided']): Scan['decided'] =>
-  profile.decides === 'either' && vars['decides'] === 'lintel' && decided === 'denied' ? undefined : decided

@@ -2,9 +2,10 @@ import type { Profile } from './profiles/profile.ts'
 
 /** Whether what opens a door of this profile has a variable in it. */
 const uses = (variable: string): ((profile: Profile) => boolean) => {
+  const place = new RegExp(`\\{${variable}(:\\w+)?\\}`)
   const known = new WeakMap<Profile, boolean>()
   return (profile) => {
-    const found = known.get(profile) ?? JSON.stringify(profile.grant).includes(`{${variable}}`)
+    const found = known.get(profile) ?? place.test(JSON.stringify(profile.grant))
     known.set(profile, found)
     return found
   }
