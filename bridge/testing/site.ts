@@ -85,17 +85,22 @@ export type Site = {
   call: Call
   /** A reader with topics of its own, which a granted card passes; resolves when the bridge listens to it. */
   door(reader?: Record<string, unknown>): Promise<Door>
+  /** Several readers as they are to be, made together, which granted cards pass; resolves when the bridge listens to all of them. */
+  readers(readers: readonly Record<string, unknown>[]): Promise<string[]>
   /** Everything published on a topic from now on. */
   hear(topic: string): Promise<string[]>
-  events(door: Door): Promise<Record<string, unknown>[]>
+  events(door: Pick<Door, 'id'>): Promise<Record<string, unknown>[]>
   startBridge(env?: Record<string, string>): Running
 }
 
 /** The number of a card that is let in everywhere, as a decimal reader says it. */
 export const KNOWN_CARD = '6159760'
 
-/** API, broker and bridge as processes that talk to each other as in production, through proxies that can fail them. */
-export const startSite = async (): Promise<Site> => {
+/**
+ * API, broker and bridge as processes that talk to each other as in production, through proxies that can fail them. `doors`
+ * are made ahead, for tests that want one like any other.
+ */
+export const startSite = async (doors = 24): Promise<Site> => {
   // Whatever was started is ended, last first, also when the start itself fails half-way.
   const endings: (() => Promise<unknown>)[] = []
   afterAll(async () => {
@@ -161,16 +166,19 @@ export const startSite = async (): Promise<Site> => {
     const { id } = await call('POST', '/readers', { name: 'Door', ...topics, ...reader })
     return { id, ...topics }
   }
-  const letIn = (doors: Door[]) => call('POST', '/rules', { groupId: group.id, readerIds: doors.map(({ id }) => id) })
+  const letIn = (doors: Pick<Door, 'id'>[]) =>
+    call('POST', '/rules', { groupId: group.id, readerIds: doors.map(({ id }) => id) })
   const listens = async () => {
     const { items } = await call('GET', '/readers?limit=500')
     await bridge.said(new RegExp(`"listening","topics":${items.length}\\b`))
   }
 
   // Most tests want a door like any other: made together, so that the bridge has to be waited for only once.
-  const spare = await Promise.all(Array.from({ length: 24 }, () => add({})))
-  await letIn(spare)
-  await listens()
+  const spare = await Promise.all(Array.from({ length: doors }, () => add({})))
+  if (doors > 0) {
+    await letIn(spare)
+    await listens()
+  }
   const door: Site['door'] = async (reader) => {
     const ready = reader === undefined ? spare.pop() : undefined
     if (ready) return ready
@@ -178,6 +186,14 @@ export const startSite = async (): Promise<Site> => {
     await letIn([made])
     await listens()
     return made
+  }
+
+  const readers: Site['readers'] = async (many) => {
+    const made = await Promise.all(many.map((reader) => call('POST', '/readers', { name: 'Reader', ...reader })))
+    await letIn(made)
+    const { items } = await call('GET', '/readers?limit=500')
+    await bridge.said(new RegExp(`"readers":${items.length},"from":"api"[^]*"listening"`))
+    return made.map(({ id }) => id)
   }
 
   const events: Site['events'] = async ({ id }) => (await call('GET', `/events?readerId=${id}`)).items
@@ -194,6 +210,7 @@ export const startSite = async (): Promise<Site> => {
     mqtt,
     call,
     door,
+    readers,
     hear,
     events,
     startBridge,
