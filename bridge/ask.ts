@@ -2,13 +2,15 @@ import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
 import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
-import { Answer, decisionOf, type Scan } from '../api/contract/scan.ts'
+import { Answer, type Ask, answerOf, type Scan } from '../api/contract/scan.ts'
 import { SiteAnswer } from '../api/contract/site.ts'
 import type { Clock } from './clock.ts'
 import { post } from './post.ts'
 
 /** Where the API is, and as whom to ask it. */
 export type Api = { url: string; id: string; key: SealingKey; clock: Clock }
+
+type AskWant = v.InferOutput<typeof Ask>['want']
 
 /** What no door waits for may take this long. Milliseconds. */
 const PATIENCE_MS = 5_000
@@ -42,16 +44,14 @@ const callMarked = async (api: Api, about: Call, message: Record<string, unknown
 }
 
 /**
- * Ask about one scan, for at most `deadline` milliseconds, and with `name` also for whose card it is. Throws on anything but
- * a fresh, sealed answer about this very scan that is still good.
+ * Ask about one scan, for at most `deadline` milliseconds. Throws on anything but a fresh, sealed answer about this very scan
+ * that is still good: granted only where a door is to be opened, and never where a reader had decided by itself.
  */
-export const askAboutScan = async (api: Api, scan: Scan, deadline: number, name = false): Promise<Answer> => {
-  const message = name ? { scan, want: ['name'] } : { scan }
+export const askAboutScan = async (api: Api, scan: Scan, deadline: number, want?: AskWant): Promise<Answer> => {
+  const message = want === undefined ? { scan } : { scan, want }
   const answer = v.parse(Answer, await call(api, CALLS.check, message, deadline))
   if (answer.scan !== scan.id) throw new Error('the answer is about another scan')
-  // What a reader decided opens nothing, and what nobody decided is not a reader's word.
-  const fits = scan.decided ? answer.reason !== 'granted' : !answer.reason.startsWith('reader_')
-  if (!fits || answer.decision !== decisionOf(answer.reason)) throw new Error('the answer contradicts itself')
+  if (answer.decision !== answerOf(answer.reason)) throw new Error('the answer contradicts itself')
   return answer
 }
 

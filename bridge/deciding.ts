@@ -1,5 +1,5 @@
 import type { HandedOver } from '../api/contract/hand-over.ts'
-import { ANSWER_LIFE_MS, type Answer, decisionOf, type Scan } from '../api/contract/scan.ts'
+import { ANSWER_LIFE_MS, type Answer, answerOf, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import { type Api, askAboutScan } from './ask.ts'
 import type { Keep } from './keep.ts'
@@ -44,7 +44,7 @@ export const decidingBy = ({ api, link, offline, keep, queue, log }: Parts): Dec
       // Nobody waits for what has been decided, and the API knows better whose card it is.
       const patience = !scan.decided && offline.ready(reader) ? Math.min(ASK_MS, left) : left
       try {
-        const answered = await askAboutScan(api, scan, patience, wantsName(profile))
+        const answered = await askAboutScan(api, scan, patience, wantsName(profile) ? ['name'] : undefined)
         link.up()
         return { ...answered, safe: Promise.resolve() }
       } catch (error) {
@@ -61,7 +61,7 @@ export const decidingBy = ({ api, link, offline, keep, queue, log }: Parts): Dec
     const verdict = scan.decided ? decidedBy(scan.decided, offline.decide(reader, scan)) : said
     const expiresAt = new Date(Date.parse(scan.at) + ANSWER_LIFE_MS).toISOString()
     const { reason, openMs } = verdict
-    const outcome = { decision: decisionOf(reason), reason, openMs, expiresAt }
+    const outcome = { decision: answerOf(reason), reason, openMs, expiresAt }
     if (reason !== 'granted') return { ...outcome, safe: keep.atLast(eventOf(scan, verdict)) }
     try {
       await keep.now(eventOf(scan, verdict))

@@ -55,6 +55,9 @@ export type Decision = v.InferOutput<typeof Decision>
 export const GRANTING: readonly Reason[] = ['granted', 'reader_granted']
 export const decisionOf = (reason: Reason): Decision => (GRANTING.includes(reason) ? 'granted' : 'denied')
 
+/** What a bridge is told to do. What a reader did by itself is on record as it was, and is nobody's to open by. */
+export const answerOf = (reason: Reason): Decision => (reason === 'granted' ? 'granted' : 'denied')
+
 /** Text that Postgres can store and a log can show: no control characters, no lone surrogates. */
 export const isPlainText = (text: string): boolean => !/\p{Cc}|\p{Cs}/u.test(text)
 
@@ -90,7 +93,7 @@ export const Scan = v.strictObject({
   readerId: Uuid,
   card: CardText,
   at: Instant,
-  pin: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/))),
+  pin: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/, 'not a PIN'))),
   decided: v.optional(Decision),
 })
 export type Scan = v.InferOutput<typeof Scan>
@@ -102,7 +105,8 @@ export const Ask = v.strictObject({
 })
 
 /**
- * What the API answers. Nothing that opens may be published after `expiresAt`; `openMs` is the pulse in milliseconds.
+ * What the API answers; `decision` is `answerOf` the reason, so it is granted only where a door is to be opened. Nothing
+ * that opens may be published after `expiresAt`; `openMs` is the pulse in milliseconds.
  * `name` is whose card it is, only where it opens and was asked for.
  */
 export const Answer = v.strictObject({
