@@ -35,7 +35,7 @@ afterAll(() => rmSync(root, { recursive: true }))
 
 const NEXT = randomUUID()
 const site = {
-  readers: [{ id: READER, enabled: true, timezone: 'UTC', cardView: 'decimal', openMs: 3_000 } as const],
+  readers: [{ id: READER, enabled: true, timezone: 'UTC', cardView: 'decimal', openMs: 3_000, pin: null } as const],
   groups: [],
   schedules: [],
   rules: [],

@@ -30,7 +30,7 @@ const HOUR = 3_600 * SECOND
 const START = Date.parse('2026-06-01T00:00:00+02:00')
 
 const SITE: SnapshotSite = {
-  readers: [{ id: READER, enabled: true, timezone: 'Europe/Prague', cardView: 'hex', openMs: 1_500 }],
+  readers: [{ id: READER, enabled: true, timezone: 'Europe/Prague', cardView: 'hex', openMs: 1_500, pin: null }],
   groups: [STAFF],
   schedules: [],
   rules: [{ id: ALWAYS, groupId: STAFF, scheduleId: null, readerIds: [READER] }],

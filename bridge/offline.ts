@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { decide } from '../api/contract/decide.ts'
-import { Instant, type Reason, type Scan } from '../api/contract/scan.ts'
+import { Instant, PIN_ALONE, type Reason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import { hashingKey, type Snapshot, snapshotBuilder } from '../api/contract/snapshot.ts'
 import type { Api } from './ask.ts'
@@ -39,7 +39,10 @@ const UNAVAILABLE: Verdict = { reason: 'unavailable', openMs: 0 }
 export type Offline = {
   /** May this reader be decided here at all, as things are? */
   ready(reader: SiteReader): boolean
-  /** The decision by the facts of the snapshot: the very function that the API decides by. */
+  /**
+   * The decision by the facts of the snapshot: the very function that the API decides by. Where a PIN is what it takes, nobody
+   * can decide here: no PIN is in a snapshot. What a reader decided by itself stays so, and this only says whose card it was.
+   */
   decide(reader: SiteReader, scan: Scan): Verdict
   /** The API said that this version of the facts is in force now. */
   inForce(version: string, at: Date): void
@@ -121,20 +124,21 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
 
   return {
     ready,
-    decide(reader, { readerId, card }) {
-      if (!snapshot || !ready(reader)) return UNAVAILABLE
+    decide(reader, { readerId, card, decided }) {
+      const otherwise: Verdict = decided ? { reason: `reader_${decided}`, openMs: 0 } : UNAVAILABLE
+      if (!snapshot || !ready(reader)) return otherwise
       try {
         const { facts, openMs } = snapshot.facts(readerId, card)
         const [one, second] = facts.cards
-        return {
-          reason: decide({ ...facts, late: false }, api.clock.now()),
-          openMs,
-          snapshot: snapshot.version,
-          ...(one && !second && { cardId: one.id, personId: one.person.id }),
-        }
+        const whose = one && !second && one.id !== null ? { cardId: one.id, personId: one.person.id } : {}
+        if (decided) return { ...otherwise, ...whose }
+        const reason = decide({ ...facts, late: false, pin: 'none' }, api.clock.now())
+        if (reason === 'pin_required' || (reason === 'unknown_card' && card === PIN_ALONE && reader.pinAlone))
+          return UNAVAILABLE
+        return { reason, openMs, snapshot: snapshot.version, ...whose }
       } catch (error) {
         log('error', 'offline_failed', { reader: readerId, error: nameOf(error) })
-        return UNAVAILABLE
+        return otherwise
       }
     },
     inForce(version, at) {

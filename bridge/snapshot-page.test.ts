@@ -20,7 +20,7 @@ const page = (count: number): SnapshotPage => ({
   version: 'one',
   now: '2026-01-01T12:00:00.000Z',
   site: {
-    readers: [{ id: READER, enabled: true, timezone: 'UTC', cardView: 'decimal', openMs: 3_000 }],
+    readers: [{ id: READER, enabled: true, timezone: 'UTC', cardView: 'decimal', openMs: 3_000, pin: null }],
     groups: [randomUUID()],
     schedules: [{ id: randomUUID(), windows: [{ days: [1], from: '07:00', to: '17:30' }] }],
     rules: [{ id: randomUUID(), groupId: randomUUID(), scheduleId: null, readerIds: [READER] }],

@@ -193,11 +193,11 @@ const ruleLine = ({ id, open }: { id: string; open: boolean }) => `${id} ${open}
 
 const bySnapshot = ({ readerId, card, at }: DayScan): Told => {
   const { facts } = snapshot.facts(readerId, card)
-  const { rules } = explain({ ...facts, late: false }, at)
+  const { rules } = explain({ ...facts, late: false, pin: 'none' }, at)
   const [one, second] = facts.cards
   return {
-    reason: decide({ ...facts, late: false }, at),
-    cards: facts.cards.map(({ id }) => id).sort(),
+    reason: decide({ ...facts, late: false, pin: 'none' }, at),
+    cards: facts.cards.flatMap(({ id }) => id ?? []).sort(),
     person: second ? undefined : one?.person.id,
     rules: second ? [] : rules.map(ruleLine).sort(),
   }

@@ -1,12 +1,16 @@
 import type { ISql } from 'postgres'
 import { keysOfScan } from '../contract/card-views.ts'
 import type { CardFacts, Facts, RuleFacts, Validity } from '../contract/decide.ts'
-import { readWindows } from '../contract/window.ts'
+import { readAsking, readWindows } from '../contract/window.ts'
 import type { Db } from '../platform.ts'
 import { goodGenerations } from './keys.ts'
 
 export type Gathered = {
-  facts: Omit<Facts, 'late'>
+  facts: Omit<Facts, 'late' | 'pin'>
+  /** A PIN alone may open here. */
+  pinAlone: boolean
+  /** Of the person whose card it is, if there is one. */
+  name: string | undefined
   /** How long the door stays open if it opens, in milliseconds; 0 when there is no such reader. */
   openMs: number
   /** The asking bridge's generations that are good now; none when there is no such bridge. */
@@ -18,11 +22,14 @@ type Row = {
   enabled: boolean | null
   timezone: string | null
   openMs: number | null
+  pinAlone: boolean | null
+  pinWindows: unknown
   cardId: string | null
   status: CardFacts['status']
   cardFrom: number | null
   cardUntil: number | null
-  personId: string
+  personId: string | null
+  name: string
   active: boolean
   personFrom: number | null
   personUntil: number | null
@@ -38,31 +45,44 @@ type Row = {
  */
 export const inMs = (sql: ISql, column: string) => sql`(extract(epoch from ${sql(column)}) * 1000)::float8`
 
+/** What was presented: a card as its reader wrote it, or a PIN alone, as the hashes that it may be kept under. */
+export type Presented = string | { pinHashes: readonly string[] }
+
+/** Of a PIN alone the person is the card. A PIN is one person's only. */
+const holders = (sql: ISql, what: Presented) =>
+  typeof what === 'string'
+    ? sql`
+      select cards.* from card_keys k join cards on cards.id = k.card_id
+      where k.view = r.card_view and k.key = ${JSON.stringify(keysOfScan(what))}::json ->> r.card_view
+      limit 2`
+    : sql`
+      select null::uuid as id, pins.person_id, 'active' as status, null::timestamptz as valid_from, null::timestamptz as valid_until
+      from pins where pins.hash in (select json_array_elements_text(${JSON.stringify(what.pinHashes)}::json))
+      limit 2`
+
 /**
  * Everything the decision may look at, in one question to the database: a row per rule of each card that matches, or one
  * row when there is none. Each part is a probe of an index: the reader by its id, the cards by (view, key) with the key of
- * the reader's own view (two are enough to know that it is ambiguous), the rules by the person's groups.
+ * the reader's own view (two are enough to know that it is ambiguous), the rules by the person's groups, and when a PIN is
+ * asked for by its schedule's id.
  *
  * It goes through the driver itself: drizzle's statements are not prepared, which costs this one, asked for each scan,
  * a second round trip and its planning each time.
  */
-export const gatherFacts = async (db: Db, readerId: string, card: string, bridgeId?: string): Promise<Gathered> => {
+export const gatherFacts = async (db: Db, readerId: string, what: Presented, bridgeId?: string): Promise<Gathered> => {
   const sql = db.$client
-  const keys = JSON.stringify(keysOfScan(card))
   const rows = await sql<Row[]>`
     select
-      ${goodGenerations(sql)} as generations, r.enabled, r.timezone, r.open_ms as "openMs",
+      ${goodGenerations(sql)} as generations, r.enabled, r.timezone, r.open_ms as "openMs", r.pin_alone as "pinAlone",
+      ps.windows as "pinWindows",
       c.id as "cardId", c.status, ${inMs(sql, 'c.valid_from')} as "cardFrom", ${inMs(sql, 'c.valid_until')} as "cardUntil",
-      p.id as "personId", p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
+      p.id as "personId", p.name, p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
       u.id as "ruleId", u.group_id as "groupId", u.schedule_id as "scheduleId", s.windows
     from (select) as always
     left join bridges b on b.id = ${bridgeId ?? null}
     left join readers r on r.id = ${readerId}
-    left join lateral (
-      select cards.* from card_keys k join cards on cards.id = k.card_id
-      where k.view = r.card_view and k.key = ${keys}::json ->> r.card_view
-      limit 2
-    ) c on true
+    left join schedules ps on ps.id = r.pin_schedule_id
+    left join lateral (${holders(sql, what)}) c on true
     left join people p on p.id = c.person_id
     left join lateral (
       select rules.* from group_people gp
@@ -73,17 +93,25 @@ export const gatherFacts = async (db: Db, readerId: string, card: string, bridge
     left join schedules s on s.id = u.schedule_id`
   const [first] = rows
   if (!first) throw new Error('the facts came back empty')
-  const { enabled, timezone, openMs, generations } = first
-  const reader = enabled === null || timezone === null ? undefined : { enabled, timezone }
-  return { facts: { reader, cards: cardsIn(rows), rules: rulesIn(rows) }, openMs: openMs ?? 0, generations }
+  const { enabled, timezone, generations } = first
+  const pinWindows = readAsking(first.pinWindows)
+  const reader = enabled === null || timezone === null ? undefined : { enabled, timezone, pinWindows }
+  return {
+    facts: { reader, cards: cardsIn(rows), rules: rulesIn(rows) },
+    pinAlone: first.pinAlone ?? false,
+    name: first.personId === null ? undefined : first.name,
+    openMs: first.openMs ?? 0,
+    generations,
+  }
 }
 
 const cardsIn = (rows: readonly Row[]): CardFacts[] => {
   const cards = new Map<string, CardFacts>()
   for (const { cardId, status, personId, active, ...row } of rows) {
-    if (cardId === null || cards.has(cardId)) continue
+    const key = cardId ?? personId
+    if (key === null || personId === null || cards.has(key)) continue
     const person = { id: personId, active, ...validity(row.personFrom, row.personUntil) }
-    cards.set(cardId, { id: cardId, status, ...validity(row.cardFrom, row.cardUntil), person })
+    cards.set(key, { id: cardId, status, ...validity(row.cardFrom, row.cardUntil), person })
   }
   return [...cards.values()]
 }

@@ -1,4 +1,4 @@
-import { ANSWER_LIFE_MS, type Answer, type Decision, decisionOf, type Reason, type Scan } from '../contract/scan.ts'
+import { ANSWER_LIFE_MS, type Answer, answerOf, decisionOf, type Reason, type Scan } from '../contract/scan.ts'
 import type { Db } from '../platform.ts'
 
 type Verdict = {
@@ -8,39 +8,49 @@ type Verdict = {
   openMs: number
   cardId: string | undefined
   personId: string | undefined
+  /** Of that person, where the door wants to show it. */
+  name?: string | undefined
 }
 
-type Kept = { id: string; decision: Decision; reason: Reason; receivedAt: string | Date; openMs: number }
+type Kept = { id: string; reason: Reason; receivedAt: string | Date; openMs: number; personId: string | null }
 
 /**
  * Write the scan down, once, and say what is on record: a repeated scan id gets the first answer again, whole, whatever
- * has changed since. The statement is its own transaction, so what it returns is committed. A pin is never written.
+ * has changed since. The statement is its own transaction, so what it returns is committed. A pin is never written. A name
+ * goes out only to whom the record itself lets in.
  */
 export const record = async (db: Db, scan: Scan, verdict: Verdict): Promise<Answer> => {
   const sql = db.$client
-  const { reason, receivedAt, bridgeId, openMs, cardId = null, personId = null } = verdict
+  const { reason, receivedAt, bridgeId, openMs, cardId = null, personId = null, name } = verdict
+  const source = scan.decided ? 'reader' : 'online'
   const [written] = await sql<Kept[]>`
     insert into events
       (id, at, received_at, reader_id, card_number, card_id, person_id, decision, reason, source, bridge_id, open_ms)
     values
       (${scan.id}, ${new Date(scan.at).toISOString()}, ${receivedAt.toISOString()}, ${scan.readerId}, ${scan.card}, ${cardId}, ${personId},
-       ${decisionOf(reason)}, ${reason}, 'online', ${bridgeId}, ${openMs})
+       ${decisionOf(reason)}, ${reason}, ${source}, ${bridgeId}, ${openMs})
     on conflict (id) do nothing
-    returning id, decision, reason, received_at as "receivedAt", open_ms as "openMs"`
-  return answer(written ?? (await firstAnswer(db, scan.id)))
+    returning id, reason, received_at as "receivedAt", open_ms as "openMs", person_id as "personId"`
+  const kept = written ?? (await firstAnswer(db, scan.id))
+  const shown = kept.reason === 'granted' && name !== undefined && kept.personId === personId
+  return { ...answer(kept), ...(shown && { name: name.slice(0, MOST_OF_A_NAME).toWellFormed() }) }
 }
+
+/** UTF-16 units, as the answer's schema counts them. */
+const MOST_OF_A_NAME = 200
 
 const firstAnswer = async (db: Db, id: string): Promise<Kept> => {
   const [kept] = await db.$client<Kept[]>`
-    select id, decision, reason, received_at as "receivedAt", open_ms as "openMs" from events where id = ${id}`
+    select id, reason, received_at as "receivedAt", open_ms as "openMs", person_id as "personId"
+    from events where id = ${id}`
   if (!kept) throw new Error(`scan ${id} was neither written nor found`)
   return kept
 }
 
-const answer = ({ id, decision, reason, receivedAt, openMs }: Kept): Answer => ({
+const answer = ({ id, reason, receivedAt, openMs }: Kept): Answer => ({
   scan: id,
-  decision,
+  decision: answerOf(reason),
   reason,
-  openMs: decision === 'granted' ? openMs : 0,
+  openMs: reason === 'granted' ? openMs : 0,
   expiresAt: new Date(new Date(receivedAt).getTime() + ANSWER_LIFE_MS).toISOString(),
 })

@@ -36,7 +36,7 @@ const rowOf = (pages: SnapshotPage[], card: string) =>
   pages.flatMap(({ rows }) => rows).find((row) => row.card === card)
 const snapshotFor = async (who: Bridge) => snapshotOf(await who.pages(), hashingKey(await keyOf(who.key)))
 const reasonBy = (snapshot: Snapshot, readerId: string, card: string, at: Date) =>
-  decide({ ...snapshot.facts(readerId, card).facts, late: false }, at)
+  decide({ ...snapshot.facts(readerId, card).facts, late: false, pin: 'none' }, at)
 
 describe('the facts of a site', () => {
   const hash = async (view: CardView, key: string) => hashOfKey(hashingKey(await keyOf(bridge.key)), view, key)
@@ -70,8 +70,8 @@ describe('the facts of a site', () => {
     expect(page).toEqual({ version: (await bridge.config()).snapshot, now: expect.any(String), cards: 1 })
     expect(site).toEqual({
       readers: expect.arrayContaining([
-        { id: ids.hex, enabled: true, timezone: 'Europe/Prague', cardView: 'hex', openMs: 1_500 },
-        { id: ids.off, enabled: false, timezone: 'UTC', cardView: 'hex', openMs: 3_000 },
+        { id: ids.hex, enabled: true, timezone: 'Europe/Prague', cardView: 'hex', openMs: 1_500, pin: null },
+        { id: ids.off, enabled: false, timezone: 'UTC', cardView: 'hex', openMs: 3_000, pin: null },
       ]),
       groups: [ids.staff],
       schedules: [{ id: schedule, windows }],
@@ -421,7 +421,10 @@ describe('a bridge that decides by its snapshot', () => {
 
         const { facts } = snapshot.facts(readerId, text)
         const online = await explain(readerId, text, at)
-        expect({ text, reason: decide({ ...facts, late: false }, at) }).toEqual({ text, reason: online['reason'] })
+        expect({ text, reason: decide({ ...facts, late: false, pin: 'none' }, at) }).toEqual({
+          text,
+          reason: online['reason'],
+        })
 
         // Of three cards that match, both see any two.
         const matches = online['matches'] as string[]

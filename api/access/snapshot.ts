@@ -11,7 +11,7 @@ import {
   type SnapshotRow,
   type SnapshotSite,
 } from '../contract/snapshot.ts'
-import { readWindows } from '../contract/window.ts'
+import { readAsking, readWindows } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv } from '../platform.ts'
 import { inMs } from './facts.ts'
@@ -50,16 +50,18 @@ const siteFacts = async (sql: Sql, groups: string[]): Promise<{ site: SnapshotSi
   const [row] = await sql<(Omit<SnapshotSite, 'groups'> & { cards: number })[]>`
     select
       (select coalesce(json_agg(json_build_object('id', id, 'enabled', enabled, 'timezone', timezone,
-        'cardView', card_view, 'openMs', open_ms)), '[]') from readers) as readers,
+        'cardView', card_view, 'openMs', open_ms, 'pin',
+        (select windows from schedules where id = pin_schedule_id))), '[]') from readers) as readers,
       (select coalesce(json_agg(json_build_object('id', id, 'windows', windows)), '[]') from schedules) as schedules,
       (select coalesce(json_agg(json_build_object('id', id, 'groupId', group_id, 'scheduleId', schedule_id, 'readerIds',
         (select coalesce(json_agg(reader_id), '[]') from rule_readers where rule_id = rules.id))), '[]')
         from rules) as rules,
       (select count(*)::int from cards) as cards`
   if (!row) throw new Error('the facts of a site came back empty')
-  const { cards, schedules, ...site } = row
-  const readable = schedules.map(({ id, windows }) => ({ id, windows: readWindows(windows) }))
-  return { site: { ...site, schedules: readable, groups }, cards }
+  const { cards, rules } = row
+  const schedules = row.schedules.map(({ id, windows }) => ({ id, windows: readWindows(windows) }))
+  const readers = row.readers.map((reader) => ({ ...reader, pin: readAsking(reader.pin) }))
+  return { site: { readers, schedules, rules, groups }, cards }
 }
 
 /** Of a card only the keys in views that a reader uses. */

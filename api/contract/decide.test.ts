@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type CardFacts, decide, explain, type Facts, type RuleFacts } from './decide.ts'
+import { type CardFacts, decide, explain, type Facts, type PinFact, type RuleFacts } from './decide.ts'
 import { REASONS, type Reason } from './scan.ts'
 
 /** A Thursday, 13:00 in Prague. */
@@ -20,8 +20,8 @@ const during = (days: number[], from: string, to: string): RuleFacts => ({
   scheduleId: 'schedule',
   windows: [{ days, from, to }],
 })
-const reader = { enabled: true, timezone: 'Europe/Prague' }
-const granted: Facts = { late: false, reader, cards: [card], rules: [always] }
+const reader = { enabled: true, timezone: 'Europe/Prague', pinWindows: null }
+const granted: Facts = { late: false, reader, cards: [card], rules: [always], pin: 'none' }
 
 const withCards = (facts: Facts, change: (card: CardFacts) => CardFacts): Facts => ({
   ...facts,
@@ -30,14 +30,20 @@ const withCards = (facts: Facts, change: (card: CardFacts) => CardFacts): Facts 
 const withCard = (facts: Facts, change: Partial<CardFacts>) => withCards(facts, (one) => ({ ...one, ...change }))
 const withPerson = (facts: Facts, change: Partial<CardFacts['person']>) =>
   withCards(facts, (one) => ({ ...one, person: { ...one.person, ...change } }))
-const withReader = (facts: Facts, change: Partial<Facts['reader']>): Facts => ({
+const withReader = (facts: Facts, change: Partial<NonNullable<Facts['reader']>>): Facts => ({
   ...facts,
   reader: { ...(facts.reader ?? reader), ...change },
 })
 
-/** What only a bridge can say. */
-const OF_BRIDGES = ['unavailable', 'superseded'] as const
-type Decided = Exclude<Reason, (typeof OF_BRIDGES)[number]>
+/** A PIN is asked for around the clock, and this is what became of the one that was typed. */
+const asking = (facts: Facts, pin: PinFact): Facts => ({
+  ...withReader(facts, { pinWindows: [{ days: [1, 2, 3, 4, 5, 6, 7], from: '00:00', to: '24:00' }] }),
+  pin,
+})
+
+/** What is never decided, but said of what happened otherwise. */
+const UNDECIDED = ['unavailable', 'superseded', 'enrolled', 'reader_granted', 'reader_denied'] as const
+type Decided = Exclude<Reason, (typeof UNDECIDED)[number]>
 
 /** In the design's order: what brings the reason about, and the naive test for it, blind to every other one. */
 const ladder: [Decided, spoil: (facts: Facts) => Facts, holds: (facts: Facts, at: Date) => boolean][] = [
@@ -66,6 +72,9 @@ const ladder: [Decided, spoil: (facts: Facts) => Facts, holds: (facts: Facts, at
     (f, now) =>
       !f.rules.some(({ windows }) => windows === null || windows.some(({ days }) => days.includes(day(f, now)))),
   ],
+  ['pin_required', (f) => asking(f, 'none'), (f, now) => asks(f, now) && f.pin === 'none'],
+  ['pin_locked', (f) => asking(f, 'locked'), (f, now) => asks(f, now) && f.pin === 'locked'],
+  ['wrong_pin', (f) => asking(f, 'wrong'), (f, now) => asks(f, now) && f.pin === 'wrong'],
   ['granted', (f) => f, () => true],
 ]
 
@@ -77,10 +86,17 @@ const ends = (dated: Dated | undefined) => dated?.validUntil?.getTime() ?? Infin
 const HOURS: Record<string, number> = { UTC: 0, 'Etc/GMT+12': -12, 'Pacific/Kiritimati': 14 }
 const day = ({ reader: where }: Facts, now: Date) =>
   new Date(now.getTime() + (HOURS[where?.timezone ?? ''] ?? Number.NaN) * 3_600_000).getUTCDay() || 7
-const oracle = (facts: Facts, now: Date) => ladder.find(([, , holds]) => holds(facts, now))?.[0]
+const asks = (facts: Facts, now: Date) =>
+  facts.reader?.pinWindows?.some(({ days }) => days.includes(day(facts, now))) === true
+/** A PIN alone that is refused takes the place of the unknown card, as it names nobody. */
+const NOBODYS: Partial<Record<PinFact, Decided>> = { locked: 'pin_locked', wrong: 'wrong_pin' }
+const oracle = (facts: Facts, now: Date) => {
+  const first = ladder.find(([, , holds]) => holds(facts, now))?.[0]
+  return first === 'unknown_card' ? (NOBODYS[facts.pin] ?? first) : first
+}
 
-test('the ladder is every reason in the contract’s order, save those that only a bridge can say', () => {
-  expect([...ladder.map(([reason]) => reason), ...OF_BRIDGES]).toEqual(REASONS)
+test('the ladder is every reason in the contract’s order, save those that are not decided', () => {
+  expect([...ladder.map(([reason]) => reason), ...UNDECIDED]).toEqual(REASONS)
 })
 
 test.for(ladder)('%s, and nothing else being wrong', ([reason, spoil]) => {
@@ -96,7 +112,8 @@ test.for(ladder)('%s, with everything after it being wrong too', ([reason]) => {
 const pairs = ladder.slice(0, -1).flatMap(([first, spoilFirst, firstHolds], n) =>
   ladder.slice(n + 1, -1).flatMap(([second, spoilSecond, secondHolds]) => {
     const both = spoilFirst(spoilSecond(granted))
-    return firstHolds(both, at) && secondHolds(both, at) ? [[first, second, both] as const] : []
+    const takesItsPlace = first === 'unknown_card' && NOBODYS[both.pin] !== undefined
+    return firstHolds(both, at) && secondHolds(both, at) && !takesItsPlace ? [[first, second, both] as const] : []
   }),
 )
 
@@ -105,7 +122,7 @@ test.for(pairs)('%s comes before %s', ([first, , both]) => {
 })
 
 test('nearly every pair of reasons can hold at once, so that the table above is not an empty one', () => {
-  expect(pairs.length).toBeGreaterThan(90)
+  expect(pairs.length).toBeGreaterThan(130)
 })
 
 test.for([
@@ -146,6 +163,39 @@ test.for([
     withReader(withPerson({ ...granted, rules: [] }, { exemptFromLockdown: true }), { lockdown: true }),
     'no_rule',
   ],
+  ['a right PIN opens where one is asked for', asking(granted, 'right'), 'granted'],
+  ['a right PIN opens nothing else', asking({ ...granted, rules: [] }, 'right'), 'no_rule'],
+  ['a PIN that nobody asks for is not looked at', { ...granted, pin: 'wrong' }, 'granted'],
+  ['nor is one whose schedule is never', withReader({ ...granted, pin: 'wrong' }, { pinWindows: [] }), 'granted'],
+  [
+    'a PIN is asked for by the reader’s clock',
+    withReader(granted, { pinWindows: [{ days: [4], from: '13:00', to: '13:01' }] }),
+    'pin_required',
+  ],
+  [
+    'and not outside its window',
+    withReader(granted, { pinWindows: [{ days: [4], from: '12:00', to: '13:00' }] }),
+    'granted',
+  ],
+  ['a card that nobody has is unknown, with whatever PIN', { ...asking(granted, 'none'), cards: [] }, 'unknown_card'],
+  ['a PIN alone that is nobody’s is a wrong one', { ...granted, cards: [], pin: 'wrong' }, 'wrong_pin'],
+  ['a PIN alone is locked like any other', { ...granted, cards: [], pin: 'locked' }, 'pin_locked'],
+  ['a PIN alone that is right says who it is', withCard({ ...granted, pin: 'right' }, { id: null }), 'granted'],
+  [
+    'a PIN alone is enough where a card and a PIN are asked for',
+    withCard(asking(granted, 'right'), { id: null }),
+    'granted',
+  ],
+  [
+    'a PIN alone opens no more than a card',
+    withPerson(withCard({ ...granted, pin: 'right' }, { id: null }), { active: false }),
+    'person_inactive',
+  ],
+  [
+    'a lockdown comes before a PIN alone that is wrong',
+    withReader({ ...granted, cards: [], pin: 'wrong' }, { lockdown: true }),
+    'lockdown',
+  ],
 ] as const)('%s', ([, facts, reason]) => {
   expect(decide(facts, at)).toBe(reason)
 })
@@ -160,13 +210,22 @@ test('an explanation says of each rule whether it is open, and by which clock', 
 })
 
 test('without a reader an explanation has no clock, and no rule is open', () => {
-  const { reason, clock, rules } = explain({ ...granted, reader: undefined }, at)
-  expect({ reason, clock, open: rules.map((rule) => rule.open) }).toEqual({
+  const { reason, clock, rules, pinAsked } = explain({ ...granted, reader: undefined }, at)
+  expect({ reason, clock, pinAsked, open: rules.map((rule) => rule.open) }).toEqual({
     reason: 'unknown_reader',
     clock: undefined,
+    pinAsked: false,
     open: [false],
   })
 })
+
+test('an explanation says whether a PIN is asked for, also where something else refuses', () => {
+  const shut = withCard(asking(granted, 'none'), { status: 'lost' })
+  expect(explain(shut, at)).toMatchObject({ reason: 'card_lost', pinAsked: true })
+  expect(explain(granted, at)).toMatchObject({ reason: 'granted', pinAsked: false })
+})
+
+const PIN_FACTS: readonly PinFact[] = ['none', 'right', 'wrong', 'locked']
 
 /** True so often that every rung of the ladder is reached. */
 const mostly = fc.integer({ min: 0, max: 15 }).map((n) => n !== 7)
@@ -189,12 +248,14 @@ const anyFacts = (instant: Date): fc.Arbitrary<Facts> => {
     enabled: mostly,
     timezone: fc.constantFrom(...Object.keys(HOURS)),
     lockdown: mostly.map((not) => !not),
+    pinWindows: fc.oneof(fc.constant(null), fc.array(wholeDays, { maxLength: 2 })),
   })
   return fc.record({
     late: mostly.map((not) => !not),
     reader: fc.option(where, { nil: undefined, freq: 15 }),
     cards: fc.oneof({ weight: 3, arbitrary: cards.filter((some) => some.length === 1) }, cards),
     rules: fc.array(rule, { maxLength: 3 }),
+    pin: fc.constantFrom(...PIN_FACTS),
   })
 }
 const question = now.chain((instant) => fc.tuple(anyFacts(instant), fc.constant(instant)))
@@ -208,11 +269,21 @@ test('property: the decision is the first reason of the ladder that holds', () =
   )
 })
 
+test('property: what is typed changes nothing but the three reasons of PINs, and a PIN that is right refuses nobody', () => {
+  fc.assert(
+    fc.property(question, ([facts, instant]) => {
+      const [none, right, ...refused] = PIN_FACTS.map((pin) => decide({ ...facts, pin }, instant))
+      expect(right === none || none === 'pin_required').toBe(true)
+      for (const reason of refused) expect([none, 'pin_locked', 'wrong_pin']).toContain(reason)
+    }),
+  )
+})
+
 test('property: an explanation’s reason is the decision', () => {
   fc.assert(fc.property(question, ([facts, instant]) => explain(facts, instant).reason === decide(facts, instant)))
 })
 
-test('property: who is granted is on time, at an enabled reader, with one good card of one good person and an open rule', () => {
+test('property: who is granted is on time, at an enabled reader, with one good card of one good person, an open rule, and the PIN if one is asked for', () => {
   let opened = 0
   fc.assert(
     fc.property(question, ([facts, instant]) => {
@@ -226,7 +297,9 @@ test('property: who is granted is on time, at an enabled reader, with one good c
         expect(ends(dated)).toBeGreaterThan(instant.getTime())
       }
       if (facts.reader?.lockdown) expect(facts.cards[0]?.person.exemptFromLockdown).toBe(true)
-      expect(explain(facts, instant).rules.some((rule) => rule.open)).toBe(true)
+      const { rules, pinAsked } = explain(facts, instant)
+      expect(rules.some((rule) => rule.open)).toBe(true)
+      expect(!pinAsked || facts.pin === 'right').toBe(true)
     }),
     { numRuns: 1000 },
   )

@@ -7,8 +7,9 @@ export type Validity = { validFrom: Date | null; validUntil: Date | null }
 /** Of a card; only the first opens. */
 export const STATUSES = ['active', 'blocked', 'lost', 'returned'] as const
 
+/** `id` is null where no card was shown and a PIN alone said who it is: such a card is as good as its person. */
 export type CardFacts = Validity & {
-  id: string
+  id: string | null
   status: (typeof STATUSES)[number]
   person: Validity & { id: string; active: boolean; exemptFromLockdown?: boolean }
 }
@@ -16,18 +17,34 @@ export type CardFacts = Validity & {
 /** A rule of one of the person's groups for this reader; without a schedule (`windows` null) it means always. */
 export type RuleFacts = { id: string; groupId: string; scheduleId: string | null; windows: readonly Window[] | null }
 
+/**
+ * What became of the PIN that was typed: it is `wrong`, or too many were, so that nobody looks at this one any more. `none`
+ * when none was typed, or there was nobody whose it could have been.
+ */
+export type PinFact = 'none' | 'right' | 'wrong' | 'locked'
+
 /** Everything the decision may look at. Where the facts come from (Postgres, a snapshot) makes no difference to it. */
 export type Facts = {
   /** The scan was older than the deadline when it reached the decision. */
   late: boolean
-  reader: { enabled: boolean; timezone: string; lockdown?: boolean } | undefined
-  /** The cards whose number, in the reader's view, equals the scanned text. Two are enough to know that it is ambiguous. */
+  /** A PIN is asked for within `pinWindows`; null is never. */
+  reader: { enabled: boolean; timezone: string; pinWindows: readonly Window[] | null; lockdown?: boolean } | undefined
+  /**
+   * The cards whose number, in the reader's view, equals the scanned text; or whom a PIN alone stands for. Two are enough to
+   * know that it is ambiguous.
+   */
   cards: readonly CardFacts[]
+  pin: PinFact
   rules: readonly RuleFacts[]
 }
 
-/** Why: the reason, and for each rule whether it lets the person pass at that instant. */
-export type Explanation = { reason: Reason; clock: WallClock | undefined; rules: (RuleFacts & { open: boolean })[] }
+/** Why: the reason, and for each rule whether it lets the person pass at that instant; and whether a PIN is asked for then. */
+export type Explanation = {
+  reason: Reason
+  clock: WallClock | undefined
+  rules: (RuleFacts & { open: boolean })[]
+  pinAsked: boolean
+}
 
 /** May this card open this reader at this instant? Pure: no clock, no database. */
 export const decide = (facts: Facts, at: Date): Reason => explain(facts, at).reason
@@ -39,17 +56,25 @@ export const explain = (facts: Facts, at: Date): Explanation => {
     ...rule,
     open: clock !== undefined && (rule.windows === null || insideAny(rule.windows, clock)),
   }))
-  return { reason: judge(facts, at, rules), clock, rules }
+  const windows = facts.reader?.pinWindows ?? []
+  const pinAsked = clock !== undefined && insideAny(windows, clock)
+  return { reason: judge(facts, at, rules, pinAsked), clock, rules, pinAsked }
 }
 
 /** The order is the contract: the first reason to refuse wins, and only the last line opens. */
-const judge = ({ late, reader, cards }: Facts, at: Date, rules: readonly { open: boolean }[]): Reason => {
+const judge = (
+  { late, reader, cards, pin }: Facts,
+  at: Date,
+  rules: readonly { open: boolean }[],
+  pinAsked: boolean,
+): Reason => {
   const [card, second] = cards
   if (late) return 'late'
   if (!reader) return 'unknown_reader'
   if (!reader.enabled) return 'reader_disabled'
   if (reader.lockdown && !(card && !second && card.person.exemptFromLockdown)) return 'lockdown'
-  if (!card) return 'unknown_card'
+  // A PIN alone has to say who it is: one that is refused stands where an unknown card does.
+  if (!card) return refusalOf(pin) ?? 'unknown_card'
   if (second) return 'ambiguous_card'
   if (card.status !== 'active') return `card_${card.status}`
   if (isBefore(card, at)) return 'card_not_yet_valid'
@@ -59,8 +84,12 @@ const judge = ({ late, reader, cards }: Facts, at: Date, rules: readonly { open:
   if (isAfter(card.person, at)) return 'person_expired'
   if (rules.length === 0) return 'no_rule'
   if (!rules.some((rule) => rule.open)) return 'outside_schedule'
+  if (pinAsked && pin !== 'right') return refusalOf(pin) ?? 'pin_required'
   return 'granted'
 }
+
+const refusalOf = (pin: PinFact): Reason | undefined =>
+  pin === 'locked' ? 'pin_locked' : pin === 'wrong' ? 'wrong_pin' : undefined
 
 // Asked this way round, a date that is none (Postgres knows `infinity`) refuses; the other way round it would let pass.
 const isBefore = ({ validFrom }: Validity, at: Date) => validFrom !== null && !(at >= validFrom)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
-import { Answer, Ask, CardText, decisionOf, isPlainText, REASONS, Reason, Scan } from './scan.ts'
+import { Answer, Ask, answerOf, CardText, decisionOf, isPlainText, REASONS, Reason, Scan } from './scan.ts'
 
 const id = '0198c0de-0000-7000-8000-000000000001'
 const scan = { id, readerId: '0198c0de-0000-7000-8000-000000000002', card: '6159760', at: '2026-01-01T12:00:00.000Z' }
@@ -15,6 +15,7 @@ describe('a scan is taken', () => {
     ['with a card that is not ASCII', { card: 'Žižka' }],
     ['with a pin', { pin: '0427' }],
     ['with a pin of 16 digits', { pin: '1234567890123456' }],
+    ['that the reader granted by itself', { decided: 'granted' }],
     ['without a fraction of a second', { at: '2026-01-01T12:00:00Z' }],
     ['with an offset', { at: '2026-01-01T14:00:00+02:00' }],
   ] as const)('%s', ([, change]) => {
@@ -56,6 +57,7 @@ describe('a scan is refused', () => {
     ['with letters for a pin', { pin: '12a4' }],
     ['with a pin of 17 digits', { pin: '12345678901234567' }],
     ['with a number for a pin', { pin: 427 }],
+    ['with a decision that is none', { decided: 'maybe' }],
     ['with a field nobody knows', { decision: 'granted' }],
   ] as const)('%s', ([, change]) => {
     expect(v.is(Scan, { ...scan, ...change })).toBe(false)
@@ -65,6 +67,9 @@ describe('a scan is refused', () => {
 test.for([
   ['a scan', true, { scan }],
   ['a scan and something more', false, { scan, late: false }],
+  ['a scan and a wish for the name', true, { scan, want: ['name'] }],
+  ['a scan and a wish for the pin', false, { scan, want: ['pin'] }],
+  ['a scan and five wishes', false, { scan, want: Array.from({ length: 5 }, () => 'name') }],
   ['a bare scan', false, scan],
   ['nothing', false, {}],
   ['a list', false, []],
@@ -75,6 +80,8 @@ test.for([
 test.for([
   ['as it is', true, {}],
   ['that opens for no time', true, { openMs: 0 }],
+  ['with a name', true, { name: 'Ada' }],
+  ['with too long a name', false, { name: 'A'.repeat(201) }],
   ['that denies', true, { decision: 'denied', reason: 'no_rule' }],
   ['about something else than a scan', false, { scan: 'scan' }],
   ['with a decision nobody knows', false, { decision: 'maybe' }],
@@ -95,14 +102,18 @@ test('the reasons are the public words, none renamed, in the order of the decisi
   const words =
     'late unknown_reader reader_disabled lockdown unknown_card ambiguous_card card_blocked card_lost card_returned ' +
     'card_not_yet_valid card_expired person_inactive person_not_yet_valid person_expired no_rule outside_schedule ' +
-    'granted unavailable superseded'
-  expect(REASONS.filter((reason) => words.split(' ').includes(reason)).join(' ')).toBe(words)
+    'pin_required pin_locked wrong_pin granted unavailable superseded enrolled reader_granted reader_denied'
+  expect(REASONS.join(' ')).toBe(words)
 })
 
-test.for(REASONS)('%s is a reason, and opens only when it is "granted"', (reason) => {
-  expect(v.is(Reason, reason)).toBe(true)
-  expect(decisionOf(reason)).toBe(reason === 'granted' ? 'granted' : 'denied')
-})
+test.for(REASONS)(
+  '%s is a reason; only "granted" opens, and only what a reader granted is on record so too',
+  (reason) => {
+    expect(v.is(Reason, reason)).toBe(true)
+    expect(answerOf(reason)).toBe(reason === 'granted' ? 'granted' : 'denied')
+    expect(decisionOf(reason)).toBe(reason === 'reader_granted' ? 'granted' : answerOf(reason))
+  },
+)
 
 test('property: whatever the text, a card’s text is short, trimmed, plain and read the same again', () => {
   const anyText = fc.uint16Array({ maxLength: 160, size: 'max' }).map((units) => String.fromCharCode(...units))

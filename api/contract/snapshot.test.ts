@@ -21,9 +21,9 @@ const [ALWAYS, BY_DAY] = [id(4, 1), id(4, 2)]
 
 const site: SnapshotSite = {
   readers: [
-    { id: HEX, enabled: true, timezone: 'Europe/Prague', cardView: 'hex', openMs: 1_500 },
-    { id: DECIMAL, enabled: true, timezone: 'UTC', cardView: 'decimal', openMs: 0 },
-    { id: CLOSED, enabled: false, timezone: 'UTC', cardView: 'hex', openMs: 3_000 },
+    { id: HEX, enabled: true, timezone: 'Europe/Prague', cardView: 'hex', openMs: 1_500, pin: null },
+    { id: DECIMAL, enabled: true, timezone: 'UTC', cardView: 'decimal', openMs: 0, pin: null },
+    { id: CLOSED, enabled: false, timezone: 'UTC', cardView: 'hex', openMs: 3_000, pin: null },
   ],
   groups: [STAFF, GUESTS],
   schedules: [
@@ -60,7 +60,7 @@ const page = (rows: SnapshotRow[], more: Partial<SnapshotPage> = {}): SnapshotPa
 const whole = (rows: SnapshotRow[], change: Partial<SnapshotSite> = {}) =>
   snapshotOf([page(rows, { site: { ...site, ...change }, cards: rows.length })], key)
 const reason = (snapshot: ReturnType<typeof whole>, readerId: string, card: string, when = at) =>
-  decide({ ...snapshot.facts(readerId, card).facts, late: false }, when)
+  decide({ ...snapshot.facts(readerId, card).facts, late: false, pin: 'none' }, when)
 
 describe('what is known about a card at a reader', () => {
   const card = row(1, hex('DE0BA996'), {
@@ -73,7 +73,7 @@ describe('what is known about a card at a reader', () => {
     const { facts, openMs } = whole([card]).facts(HEX, 'de-0b-a9-96')
     expect(openMs).toBe(1_500)
     expect(facts).toEqual({
-      reader: { enabled: true, timezone: 'Europe/Prague' },
+      reader: { enabled: true, timezone: 'Europe/Prague', pinWindows: null },
       cards: [
         {
           id: card.card,
@@ -122,7 +122,7 @@ describe('what is known about a card at a reader', () => {
   test('is nothing but the reader when the card is unknown, and nothing at all when the reader is', () => {
     const snapshot = whole([card])
     expect(snapshot.facts(HEX, 'AB')).toEqual({
-      facts: { reader: { enabled: true, timezone: 'Europe/Prague' }, cards: [], rules: [] },
+      facts: { reader: { enabled: true, timezone: 'Europe/Prague', pinWindows: null }, cards: [], rules: [] },
       openMs: 1_500,
     })
     expect(snapshot.facts(NOWHERE, 'DE0BA996')).toEqual({

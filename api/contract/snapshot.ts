@@ -35,6 +35,8 @@ export const SnapshotSite = v.object({
       timezone: v.string(),
       cardView: v.picklist(CARD_VIEWS),
       openMs: v.pipe(v.number(), v.integer(), v.minValue(0)),
+      /** When a PIN is asked for; null is never. No PIN is in a snapshot, so offline such a time opens to nobody. */
+      pin: v.optional(v.nullable(v.array(Window)), null),
     }),
   ),
   groups: v.array(Uuid),
@@ -75,7 +77,7 @@ export const SnapshotPage = v.object({
 })
 export type SnapshotPage = v.InferOutput<typeof SnapshotPage>
 
-export type SnapshotFacts = { facts: Omit<Facts, 'late'>; openMs: number }
+export type SnapshotFacts = { facts: Omit<Facts, 'late' | 'pin'>; openMs: number }
 
 export type Snapshot = {
   version: string
@@ -130,8 +132,9 @@ export const snapshotBuilder = (key: SealingKey): SnapshotBuilder => {
           const found = cardKey === undefined ? [] : index.find(hash(key, reader.cardView, cardKey)).map(rows.read)
           const theirs = new Set(found.flatMap(({ places }) => places.map((place) => groups[place])))
           const rules = (rulesOf.get(readerId) ?? []).filter(({ groupId }) => theirs.has(groupId))
-          const { enabled, timezone, openMs } = reader
-          return { facts: { reader: { enabled, timezone }, cards: found.map((row) => row.card), rules }, openMs }
+          const { enabled, timezone, openMs, pin: pinWindows } = reader
+          const cards = found.map((row) => row.card)
+          return { facts: { reader: { enabled, timezone, pinWindows }, cards, rules }, openMs }
         },
       }
     },

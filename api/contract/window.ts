@@ -30,6 +30,19 @@ export const readWindows = (kept: unknown): Window[] => {
   return read.success ? read.output : []
 }
 
+/** Every minute of the week. */
+const ALWAYS: Window = { days: [1, 2, 3, 4, 5, 6, 7], from: '00:00', to: '24:00' }
+
+/**
+ * The same of a schedule that says when more is asked of somebody, such as a PIN: there it is what nobody can read that
+ * must not open, so it is asked at any time. Null where there is no schedule.
+ */
+export const readAsking = (kept: unknown): Window[] | null => {
+  if (kept === null || kept === undefined) return null
+  const read = v.safeParse(Windows, kept)
+  return read.success ? read.output : [ALWAYS]
+}
+
 /** What a clock on the wall of `timezone` shows at an instant: ISO weekday and `HH:MM`. */
 export type WallClock = { day: number; time: string }
 

@@ -168,6 +168,7 @@ describe('explain', () => {
         { id: rule?.id, groupId: group, scheduleId: null, open: true },
         { id: closed.id, groupId: group, scheduleId: never.id, open: false },
       ],
+      pin: 'not asked',
     })
     await admin.delete(`/rules/${closed.id}`)
   })
@@ -184,6 +185,7 @@ describe('explain', () => {
       person: null,
       matches: [],
       rules: [],
+      pin: 'not asked',
     })
   })
 

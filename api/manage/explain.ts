@@ -20,6 +20,7 @@ const Explanation = v.object({
   person: v.nullable(v.object({ id: Id, name: v.string() })),
   matches: v.array(Id),
   rules: v.array(v.object({ id: Id, groupId: Id, scheduleId: v.nullable(Id), open: v.boolean() })),
+  pin: v.optional(v.picklist(['asked', 'not asked'])),
 })
 
 const readerById = async (db: Db, id: string) => {
@@ -44,17 +45,21 @@ const holderOf = async (db: Db, cardId: string | undefined) => {
 export const explain = new Hono<AppEnv>().get(
   '/',
   may('explain:read'),
-  doc('explain', 'What the decision would be at an instant, and why; `card` is what the reader would publish', {
-    schema: Explanation,
-    refusals: [401, 422],
-  }),
+  doc(
+    'explain',
+    'What the decision would be at an instant, and why; `card` is what the reader would publish, without a PIN',
+    {
+      schema: Explanation,
+      refusals: [401, 422],
+    },
+  ),
   query(v.strictObject({ readerId: Id, card: CardText, at: v.optional(instant) })),
   async (c) => {
     const { db } = c.env
     const { readerId, card, at = c.env.now() } = c.req.valid('query')
     const { facts } = await gatherFacts(db, readerId, card)
-    const { reason, clock, rules } = explainDecision({ ...facts, late: false }, at)
-    const matches = facts.cards.map(({ id }) => id)
+    const { reason, clock, rules, pinAsked } = explainDecision({ ...facts, late: false, pin: 'none' }, at)
+    const matches = facts.cards.flatMap(({ id }) => id ?? [])
     const answer: v.InferOutput<typeof Explanation> = {
       decision: decisionOf(reason),
       reason,
@@ -64,6 +69,7 @@ export const explain = new Hono<AppEnv>().get(
       ...(await holderOf(db, matches.length === 1 ? matches[0] : undefined)),
       matches,
       rules: rules.map(({ id, groupId, scheduleId, open }) => ({ id, groupId, scheduleId, open })),
+      pin: pinAsked ? 'asked' : 'not asked',
     }
     return c.json(answer)
   },
