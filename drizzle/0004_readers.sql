@@ -58,4 +58,18 @@ ALTER TABLE "card_keys" ADD CONSTRAINT "card_keys_view" CHECK ("card_keys"."view
 ALTER TABLE "events" ADD CONSTRAINT "events_reason" CHECK ("events"."reason" in ('late', 'unknown_reader', 'reader_disabled', 'lockdown', 'unknown_card', 'ambiguous_card', 'card_blocked', 'card_lost', 'card_returned', 'card_not_yet_valid', 'card_expired', 'person_inactive', 'person_not_yet_valid', 'person_expired', 'no_rule', 'outside_schedule', 'pin_required', 'pin_locked', 'wrong_pin', 'granted', 'unavailable', 'superseded', 'enrolled', 'reader_granted', 'reader_denied'));--> statement-breakpoint
 ALTER TABLE "events" ADD CONSTRAINT "events_source" CHECK ("events"."source" in ('online', 'offline', 'reader'));--> statement-breakpoint
 ALTER TABLE "events" ADD CONSTRAINT "events_decision" CHECK ("events"."decision" = case when "events"."reason" in ('granted', 'reader_granted') then 'granted' else 'denied' end);--> statement-breakpoint
-ALTER TABLE "readers" ADD CONSTRAINT "readers_card_view" CHECK ("readers"."card_view" in ('hex', 'hex-unpadded', 'hex-reversed', 'decimal', 'decimal-reversed', 'decimal4', 'hex4-reversed', 'em32-hex', 'em32-decimal', 'w26', 'w34', 'text'));
+ALTER TABLE "readers" ADD CONSTRAINT "readers_card_view" CHECK ("readers"."card_view" in ('hex', 'hex-unpadded', 'hex-reversed', 'decimal', 'decimal-reversed', 'decimal4', 'hex4-reversed', 'em32-hex', 'em32-decimal', 'w26', 'w34', 'text'));--> statement-breakpoint
+-- As before, and what a reader decided by itself is never corrected: it happened so. It may take the place of what was only supposed.
+CREATE OR REPLACE FUNCTION "correct_event"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF ROW(NEW."id", NEW."at", NEW."received_at", NEW."reader_id", NEW."card_number", NEW."bridge_id")
+			IS DISTINCT FROM ROW(OLD."id", OLD."at", OLD."received_at", OLD."reader_id", OLD."card_number", OLD."bridge_id")
+		OR NEW."source" NOT IN ('offline', 'reader') OR NOT NEW."answered" OR OLD."source" = 'reader'
+		OR NOT (OLD."source" = 'online' OR NOT OLD."answered" OR (OLD."decision" = 'granted' AND NEW."reason" IN ('late', 'unavailable')))
+	THEN
+		RAISE EXCEPTION 'Rows of "events" are only ever added.' USING ERRCODE = 'restrict_violation';
+	END IF;
+	INSERT INTO "event_corrections" ("event_id", "at", "before") VALUES (OLD."id", now(), to_jsonb(OLD));
+	RETURN NEW;
+END
+$$;

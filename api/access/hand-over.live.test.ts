@@ -84,7 +84,8 @@ describe('an event that is handed over', () => {
   test.each(REASONS)('may have ended as %s', async (reason) => {
     const event = handedOver(reader, CARD, { reason })
     await bridge.handOver([event])
-    expect(await eventOf(event)).toMatchObject({ reason, decision: decisionOf(reason), source: 'offline' })
+    const source = ['reader_granted', 'reader_denied'].includes(reason) ? 'reader' : 'offline'
+    expect(await eventOf(event)).toMatchObject({ reason, decision: decisionOf(reason), source })
   })
 
   test.each([
@@ -278,6 +279,69 @@ describe('a scan that the API had decided in vain', () => {
     expect(await eventOf(second.scan)).toMatchObject({ reason: 'unavailable', source: 'offline' })
     expect(await eventOf(third.scan)).toEqual(third.before)
     expect(await eventOf(fresh)).toMatchObject({ reason: 'late' })
+  })
+})
+
+describe('what a reader decided by itself', () => {
+  const granted = { reason: 'reader_granted' } as const
+
+  test('is on record with the card that it was in the reader’s view, and its person', async () => {
+    const event = handedOver(reader, 'de:0b:a9:96', granted)
+    await bridge.handOver([event])
+    expect(await eventOf(event)).toMatchObject({ ...granted, ...whose, decision: 'granted', source: 'reader' })
+  })
+
+  test.each([
+    ['nobody has', 'AB12'],
+    ['is none', 'Ada'],
+  ])('names nobody for a card that %s', async (_, card) => {
+    const event = handedOver(reader, card, { reason: 'reader_denied' })
+    await bridge.handOver([event])
+    expect(await eventOf(event)).toMatchObject({
+      reason: 'reader_denied',
+      decision: 'denied',
+      cardId: null,
+      personId: null,
+    })
+  })
+
+  test('names nobody where two cards match, at a reader that is not known, or instead of whom the bridge named', async () => {
+    const decimal = (await admin.post('/readers', { name: 'Yard', topic: 'over/3' })).body.id
+    await admin.post('/cards', { personId: whose.personId, number: `00${CARD}` })
+    const ambiguous = handedOver(decimal, String(0xde0ba996), granted)
+    const nowhere = handedOver(crypto.randomUUID(), CARD, granted)
+    const named = handedOver(reader, CARD, { ...granted, personId: crypto.randomUUID() })
+    await bridge.handOver([ambiguous, nowhere, named])
+    const nobody = { cardId: null, personId: null }
+    expect(await eventOf(ambiguous)).toMatchObject(nobody)
+    expect(await eventOf(nowhere)).toMatchObject(nobody)
+    expect(await eventOf(named)).toMatchObject({ ...nobody, personId: named.personId })
+  })
+
+  test('is never corrected, by whatever is handed over or asked afterwards, and opens nothing', async () => {
+    const scan = scanOf(reader, CARD, { decided: 'granted' })
+    const answer = await bridge.check(scan)
+    const before = await eventOf(scan)
+    expect(before).toMatchObject({ ...granted, ...whose, decision: 'granted', source: 'reader' })
+    const others: Partial<HandedOver>[] = [
+      granted,
+      { reason: 'unavailable' },
+      { reason: 'late' },
+      { reason: 'reader_denied' },
+    ]
+    for (const more of others)
+      expect(await bridge.handOver([handedOver(reader, CARD, { id: scan.id, ...more })])).toBe(1)
+    const { decided: _, ...plain } = scan
+    expect(await bridge.check(plain)).toEqual(answer)
+    expect(answer).toMatchObject({ ...granted, decision: 'denied', openMs: 0 })
+    expect(await eventOf(scan)).toEqual(before)
+  })
+
+  test('takes the place of what was only supposed', async () => {
+    const supposed = handedOver(reader, CARD, { answered: false })
+    await bridge.handOver([supposed])
+    await bridge.handOver([{ ...supposed, ...granted, answered: true }])
+    expect(await eventOf(supposed)).toMatchObject({ ...granted, ...whose, source: 'reader' })
   })
 })
 
