@@ -28,6 +28,7 @@ import { me } from './manage/me.ts'
 import { myFactor } from './manage/my-factor.ts'
 import { mySessions } from './manage/my-sessions.ts'
 import { people } from './manage/people.ts'
+import { pins } from './manage/pins.ts'
 import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
@@ -77,6 +78,7 @@ export const management = new Hono<AppEnv>()
   .route('/me', myFactor)
   .route('/me', mySessions)
   .route('/people', people)
+  .route('/people', pins)
   .route('/cards', cards)
   .route('/groups', groups)
   .route('/schedules', schedules)

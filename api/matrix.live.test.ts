@@ -38,6 +38,8 @@ const LINES: Record<string, string> = {
   'GET /me': 'OAPUM',
   'PATCH /me': 'OAPUM',
   ...noun('people', 'OAPUM', 'OA'),
+  'PUT /people/{id}/pin': 'OA people:write',
+  'DELETE /people/{id}/pin': 'OA people:write',
   ...noun('cards', 'OAPUM', 'OA'),
   ...noun('groups', 'OAPU', 'OA'),
   'GET /groups/{id}/people': 'OAPU groups:read',

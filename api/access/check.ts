@@ -9,6 +9,7 @@ import type { AppEnv } from '../platform.ts'
 import { gatherFacts } from './facts.ts'
 import { confirm, unseal } from './keys.ts'
 import { record } from './record.ts'
+import { withPin } from './typed-pin.ts'
 
 const { ask, answer } = CALLS.check
 
@@ -29,7 +30,8 @@ export const check = new Hono<AppEnv>().post(
     confirm(c.env, bridge, gathered.generations)
     const at = now()
     const late = at.getTime() - Date.parse(scan.at) > DEADLINE_MS
-    const { facts, name, openMs } = { ...gathered, facts: { ...gathered.facts, late, pin: 'none' as const } }
+    const known = { ...gathered, facts: { ...gathered.facts, late, pin: 'none' as const } }
+    const { facts, name, openMs } = scan.decided ? known : await withPin(c.env, scan, known, at)
     const reason = scan.decided ? (`reader_${scan.decided}` as const) : decide(facts, at)
     const [card, second] = facts.cards
     const whose = second ? undefined : card
@@ -40,9 +42,9 @@ export const check = new Hono<AppEnv>().post(
       openMs: scan.decided ? 0 : openMs,
       cardId: whose?.id ?? undefined,
       personId: whose?.person.id,
-      name: want.includes('name') ? name : undefined,
+      name,
     }
-    const decision = await record(db, scan, verdict)
+    const decision = await record(db, scan, verdict, want)
 
     return c.body(await seal(decision, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
   },

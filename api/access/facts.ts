@@ -45,10 +45,9 @@ type Row = {
  */
 export const inMs = (sql: ISql, column: string) => sql`(extract(epoch from ${sql(column)}) * 1000)::float8`
 
-/** What was presented: a card as its reader wrote it, or a PIN alone, as the hashes that it may be kept under. */
-export type Presented = string | { pinHashes: readonly string[] }
+/** What was presented: a card as its reader wrote it, or nothing by somebody whom their PIN alone made known. */
+export type Presented = string | { personId: string }
 
-/** Of a PIN alone the person is the card. A PIN is one person's only. */
 const holders = (sql: ISql, what: Presented) =>
   typeof what === 'string'
     ? sql`
@@ -56,9 +55,8 @@ const holders = (sql: ISql, what: Presented) =>
       where k.view = r.card_view and k.key = ${JSON.stringify(keysOfScan(what))}::json ->> r.card_view
       limit 2`
     : sql`
-      select null::uuid as id, pins.person_id, 'active' as status, null::timestamptz as valid_from, null::timestamptz as valid_until
-      from pins where pins.hash in (select json_array_elements_text(${JSON.stringify(what.pinHashes)}::json))
-      limit 2`
+      select null::uuid as id, ${what.personId}::uuid as person_id, 'active' as status, null::timestamptz as valid_from,
+        null::timestamptz as valid_until`
 
 /**
  * Everything the decision may look at, in one question to the database: a row per rule of each card that matches, or one

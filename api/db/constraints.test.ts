@@ -40,6 +40,7 @@ const UNBREAKABLE: Record<string, string> = {
   events_source: 'written by us',
   mail_tokens_account_id_accounts_id_fk: 'a token is of an account that is locked, or was just added',
   mail_tokens_purpose: 'written by us',
+  pins_person_id_people_id_fk: 'set with the person locked',
   recovery_codes_account_id_accounts_id_fk: 'codes are of the account that is signed in, and locked',
   refresh_tokens_session_id_sessions_id_fk: 'a token is of a session that was just added, or is locked',
   readers_card_view: 'a picklist in the body’s schema',

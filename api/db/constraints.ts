@@ -15,6 +15,7 @@ export const sentences: Record<string, Sentence> = {
     detail: 'no such person',
     inUse: 'This person still has cards. Delete them or give them to somebody else first.',
   },
+  pins_hash: { path: 'pin', detail: 'This PIN cannot be had: choose another.' },
   readers_topic: { path: 'topic', detail: 'Another reader already listens on this topic.' },
   readers_no_echo: { path: 'replyTopic', detail: 'must not be the topic of the scans' },
   rules_group_id_groups_id_fk: {

@@ -7,8 +7,11 @@ import type { Db, Platform } from '../platform.ts'
 
 // The table of failures: one row for each thing that is limited and each whom. limits.ts says how much is too much.
 
-/** So many failures are free, then each makes the next attempt wait: 1 s, 2 s, 4 s … `mostS`. One is forgotten each `forgetMs`. */
-export type Pace = { free: number; mostS: number; forgetMs: number }
+/**
+ * So many failures are free, then each makes the next attempt wait: `firstS` (1 s), twice that, four times … `mostS`. One is
+ * forgotten each `forgetMs`.
+ */
+export type Pace = { free: number; firstS?: number; mostS: number; forgetMs: number }
 
 /** Counted for somebody from one address, for somebody from everywhere, and for an address whoever it says it is. */
 export type Kind = 'here' | 'anywhere' | 'address'
@@ -16,21 +19,25 @@ export type Paces = Partial<Record<Kind, Pace>>
 export type Count = { key: string; pace: Pace; kind: Kind }
 type Row = typeof attempts.$inferSelect
 
-/** Nothing in the table can be read back: its keys are HMACs. */
+/** Nothing in the table can be read back: its keys are HMACs of what is limited and whom. */
+export const keyFor = async (appKey: Uint8Array, parts: readonly (string | null)[]): Promise<string> => {
+  const mac = await deriveMacKey(appKey, 'lintel attempts')
+  const text = new TextEncoder().encode(JSON.stringify(parts))
+  return base64url.encode(new Uint8Array(await crypto.subtle.sign('HMAC', mac, text)))
+}
+
 export const countsOf = async (
   { config, address }: Platform,
   what: string,
   paces: Paces,
   whom: string | null,
 ): Promise<Count[]> => {
-  const mac = await deriveMacKey(config.APP_KEY, 'lintel attempts')
   const network = networkOf(address)
   const told = { here: whom && [whom, network], anywhere: whom && [whom], address: [network] }
   const kinds = (['here', 'anywhere', 'address'] as const).map(async (kind) => {
     const [pace, parts] = [paces[kind], told[kind]]
     if (!pace || !parts) return []
-    const text = new TextEncoder().encode(JSON.stringify([what, kind, ...parts]))
-    return [{ kind, pace, key: base64url.encode(new Uint8Array(await crypto.subtle.sign('HMAC', mac, text))) }]
+    return [{ kind, pace, key: await keyFor(config.APP_KEY, [what, kind, ...parts]) }]
   })
   const counts = (await Promise.all(kinds)).flat()
   // Rows are locked in one order.
@@ -38,11 +45,11 @@ export const countsOf = async (
 }
 
 /** Milliseconds until the next attempt may be made. */
-const waitOf = ({ free, mostS, forgetMs }: Pace, row: Row | undefined, at: Date): number => {
+const waitOf = ({ free, firstS = 1, mostS, forgetMs }: Pace, row: Row | undefined, at: Date): number => {
   if (!row) return 0
   const count = row.count - Math.floor((at.getTime() - row.since.getTime()) / forgetMs)
   if (count < free) return 0
-  return row.lastAt.getTime() + Math.min(2 ** (count - free), mostS) * 1000 - at.getTime()
+  return row.lastAt.getTime() + Math.min(firstS * 2 ** (count - free), mostS) * 1000 - at.getTime()
 }
 
 /** The longest of the waits, in milliseconds; 0 or less is none. */

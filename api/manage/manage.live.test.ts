@@ -165,6 +165,15 @@ const endpoints: Record<string, Line> = {
       return path
     },
   },
+  'PUT /people/{id}/pin': { path: () => `/people/${there['people']}/pin`, body: () => ({}), action: 'people.pin.set' },
+  'DELETE /people/{id}/pin': {
+    action: 'people.pin.remove',
+    async path() {
+      const path = `/people/${await add('people')}/pin`
+      await owner.send('PUT', path)
+      return path
+    },
+  },
   'POST /bridges/{id}/rotate': { path: () => `/bridges/${there['bridges']}/rotate`, action: 'bridges.rotate' },
   'POST /accounts/{id}/invitation': {
     path: async () => `/accounts/${await invite()}/invitation`,
