@@ -160,6 +160,46 @@ const known = async (facts?: Facts) => {
   return { ...site, offline }
 }
 
+test('where a PIN is asked for, nobody can decide here; at other times it is as without one', async () => {
+  const site = await setUp()
+  const day = { days: [1, 2, 3, 4, 5, 6, 7], from: '08:00', to: '20:00' }
+  site.facts('one', { readers: SITE.readers.map((reader) => ({ ...reader, pin: [day] })) })
+  const offline = await site.start()
+  await site.inForce(offline, 'one')
+  const typed = { ...scan(), pin: '4827' }
+  for (const asked of [scan(), typed]) expect(offline.decide(door(), asked)).toMatchObject({ reason: 'granted' })
+  expect(offline.decide(door(), scan('04A1B2C4'))).toMatchObject({ reason: 'unknown_card' })
+  site.at(START + 9 * HOUR)
+  for (const asked of [scan(), typed])
+    expect(offline.decide(door(), asked)).toEqual({ reason: 'unavailable', openMs: 0 })
+  expect(offline.decide(door(), scan('04A1B2C4'))).toMatchObject({ reason: 'unknown_card' })
+})
+
+test('nobody is known by a PIN alone here', async () => {
+  const site = await setUp()
+  site.facts('one')
+  const offline = await site.start()
+  await site.inForce(offline, 'one')
+  const alone = { ...scan('PIN'), pin: '4827' }
+  expect(offline.decide(door({ pinAlone: true }), alone)).toEqual({ reason: 'unavailable', openMs: 0 })
+  expect(offline.decide(door(), alone)).toMatchObject({ reason: 'unknown_card' })
+})
+
+test('what a reader decided stays so, with or without a snapshot; with one it is known whose card it was', async () => {
+  const site = await setUp()
+  site.facts('one', { pages: [[{ status: 'blocked' }]] })
+  const offline = await site.start()
+  const granted = { ...scan(), decided: 'granted' as const }
+  expect(offline.decide(door(), granted)).toEqual({ reason: 'reader_granted', openMs: 0 })
+  await site.inForce(offline, 'one')
+  expect(offline.decide(door(), granted)).toEqual({ reason: 'reader_granted', openMs: 0, cardId: id(5), personId: ADA })
+  expect(offline.decide(door(), { ...scan('04A1B2C4'), decided: 'denied' })).toEqual({
+    reason: 'reader_denied',
+    openMs: 0,
+  })
+  expect(offline.decide(door({ offline: 'deny' }), granted)).toEqual({ reason: 'reader_granted', openMs: 0 })
+})
+
 test('a bridge that has no snapshot decides nothing', async () => {
   const site = await setUp()
   const offline = await site.start()

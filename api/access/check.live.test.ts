@@ -245,6 +245,48 @@ describe('a scan', () => {
     expect(rows.map(({ id }) => id).sort()).toEqual(scans.map(({ id }) => id).sort())
   })
 
+  test.each<[string, 'granted' | 'denied', () => Promise<Partial<Scan> & { card: string }>]>([
+    ['granted', 'granted', async () => ({ card: await carries({ card: { status: 'blocked' } }) })],
+    ['denied', 'denied', async () => ({ card: await carries() })],
+    [
+      'granted ten seconds ago',
+      'granted',
+      async () => ({ card: await carries(), at: new Date(Date.now() - 10_000).toISOString() }),
+    ],
+    ['granted at a reader that is disabled', 'granted', async () => ({ card: await carries(), readerId: at.disabled })],
+    ['granted to nobody who is known', 'granted', async () => ({ card: '99999998' })],
+  ])('that its reader %s by itself is on record as that, and opens nothing', async (_, decided, situation) => {
+    const { card, readerId = at.decimal, ...more } = await situation()
+    const { body: explained } = await admin.get(`/explain?readerId=${readerId}&card=${card}`)
+    const scan = scanOf(readerId, card, { decided, ...more })
+    const answer = await bridge.check(scan)
+    expect(answer).toMatchObject({ decision: 'denied', reason: `reader_${decided}`, openMs: 0 })
+    expect((await admin.get(`/events/${scan.id}`)).body).toMatchObject({
+      decision: decided,
+      reason: `reader_${decided}`,
+      source: 'reader',
+      cardId: (explained['card'] as { id: string } | null)?.id ?? null,
+      personId: (explained['person'] as { id: string } | null)?.id ?? null,
+    })
+    expect(await bridge.check(scan)).toEqual(answer)
+  })
+
+  test('may ask for the name, and gets it of nobody but whom it lets in', async () => {
+    const named = async (message: Record<string, unknown>) => {
+      const text = await (await bridge.ask(CALLS.check, message)).text()
+      return (await open(text, CALLS.check.answer, await keyOf(bridge.key), new Date()))['name']
+    }
+    const want = ['name']
+    const scan = scanOf(at.decimal, await carries({ person: { name: 'Žofie Nováková' } }))
+    expect(await named({ scan, want })).toBe('Žofie Nováková')
+    expect(await named({ scan, want })).toBe('Žofie Nováková')
+    expect(await named({ scan })).toBeUndefined()
+    expect(await named({ scan, want: [] })).toBeUndefined()
+    expect(await named({ scan: scanOf(at.closed, scan.card), want })).toBeUndefined()
+    expect(await named({ scan: scanOf(at.decimal, '99999999'), want })).toBeUndefined()
+    expect(await named({ scan: scanOf(at.decimal, scan.card, { decided: 'granted' }), want })).toBeUndefined()
+  })
+
   test('may bring a pin, which is never recorded', async () => {
     const scan = scanOf(at.decimal, await carries(), { pin: '8675309123' })
     expect(await bridge.check(scan)).toMatchObject({ reason: 'granted' })

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { type CardView, keysOfCard } from '../contract/card-views.ts'
@@ -6,7 +6,7 @@ import { decide } from '../contract/decide.ts'
 import { CALLS, open, SEALED } from '../contract/envelope.ts'
 import type { Reason } from '../contract/scan.ts'
 import { hashingKey, hashOfKey, type Snapshot, type SnapshotPage, snapshotOf } from '../contract/snapshot.ts'
-import { cards } from '../db/schema.ts'
+import { cards, readers as readersTable } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, replyOf, signIn } from '../testing/caller.ts'
 import { type Bridge, keyOf, registerBridge, scanOf } from '../testing/sealed.ts'
@@ -311,6 +311,12 @@ describe('a bridge that decides by its snapshot', () => {
     await reader('yard', 'UTC')
     await reader('disabled', 'UTC', { enabled: false })
     await reader('shut', 'UTC')
+    // Where a PIN is asked for, `explain` says so as it is of a scan without one.
+    const asks = async (name: keyof typeof readers, pinScheduleId: string) =>
+      api.db.update(readersTable).set({ pinScheduleId }).where(eq(readersTable.id, readers[name]))
+    await asks('lab', nights)
+    await asks('gate', sundays)
+    await asks('yard', office)
 
     const [staff, guards] = [await add('/groups', {}), await add('/groups', {})]
     const [cleaners, guests] = [await add('/groups', {}), await add('/groups', {})]
@@ -377,7 +383,7 @@ describe('a bridge that decides by its snapshot', () => {
       ...(['unknown_reader', 'reader_disabled', 'unknown_card', 'ambiguous_card'] as const),
       ...(['card_blocked', 'card_lost', 'card_returned', 'card_not_yet_valid', 'card_expired'] as const),
       ...(['person_inactive', 'person_not_yet_valid', 'person_expired'] as const),
-      ...(['no_rule', 'outside_schedule', 'granted'] as const),
+      ...(['no_rule', 'outside_schedule', 'pin_required', 'granted'] as const),
     ]
     expect([...reached].sort()).toEqual(expected.sort())
   })
@@ -505,6 +511,18 @@ describe('a schedule that SQL wrote and nobody can read', () => {
     const person = await add('/people', {})
     await put(group, person)
     await add('/cards', { personId: person, number: '0DD0' })
+  })
+
+  test('asks for a PIN at any time, where it says when one is asked for', async () => {
+    const pinScheduleId = ids.schedule
+    await api.db.execute(sql`update schedules set windows = '[null]' where id = ${pinScheduleId}`)
+    await api.db.update(readersTable).set({ pinScheduleId }).where(eq(readersTable.id, ids.also))
+    const now = new Date()
+    const online = (await admin.get(`/explain?readerId=${ids.also}&card=0DD0&at=${now.toISOString()}`)).body
+    expect(online).toMatchObject({ reason: 'pin_required', pin: 'asked' })
+    expect(reasonBy(await snapshotFor(bridge), ids.also, '0DD0', now)).toBe('pin_required')
+    expect((await bridge.check(scanOf(ids.also, '0DD0'))).reason).toBe('pin_required')
+    await api.db.update(readersTable).set({ pinScheduleId: null }).where(eq(readersTable.id, ids.also))
   })
 
   test.each([

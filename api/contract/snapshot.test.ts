@@ -207,6 +207,26 @@ describe('a rule', () => {
   })
 })
 
+describe('a reader that asks for a PIN', () => {
+  const asking = (pin: SnapshotSite['readers'][number]['pin']) =>
+    whole([row(1, hex('AB'))], { readers: site.readers.map((reader) => ({ ...reader, pin })) })
+
+  test.for<[string, SnapshotSite['readers'][number]['pin'], string]>([
+    ['never', null, 'granted'],
+    ['never, by its schedule', [], 'granted'],
+    ['now, by the clock on its wall', [{ days: [4], from: '13:00', to: '13:01' }], 'pin_required'],
+    ['at another time', [{ days: [4], from: '12:00', to: '13:00' }], 'granted'],
+  ])('%s lets nobody in without one only then', ([, pin, expected]) => {
+    expect(reason(asking(pin), HEX, 'AB')).toBe(expected)
+  })
+
+  test('is one that never asks, where a page of before says nothing of it', () => {
+    const { pin: _, ...before } = { id: HEX, enabled: true, timezone: 'UTC', cardView: 'hex', openMs: 1, pin: [] }
+    const read = v.parse(SnapshotPage, { ...page([], { site }), site: { ...site, readers: [before] } })
+    expect(read.site?.readers[0]?.pin).toBeNull()
+  })
+})
+
 describe('a snapshot', () => {
   test('of a site with nothing in it knows no reader and no card', () => {
     const snapshot = whole([], { readers: [], groups: [], schedules: [], rules: [] })
