@@ -2,6 +2,8 @@ import { eq } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { gatherFacts } from '../access/facts.ts'
+import { hintsFor } from '../access/hints.ts'
+import { CARD_VIEWS } from '../contract/card-views.ts'
 import { explain as explainDecision, STATUSES } from '../contract/decide.ts'
 import { CardText, Decision, decisionOf, Reason } from '../contract/scan.ts'
 import { cards, people, readers } from '../db/schema.ts'
@@ -21,11 +23,14 @@ const Explanation = v.object({
   matches: v.array(Id),
   rules: v.array(v.object({ id: Id, groupId: Id, scheduleId: v.nullable(Id), open: v.boolean() })),
   pin: v.optional(v.picklist(['asked', 'not asked'])),
+  /** Of a card that nobody knows: which cards it would be if the reader had another view. */
+  hints: v.array(v.object({ cardId: Id, view: v.picklist(CARD_VIEWS), sentence: v.string() })),
 })
 
 const readerById = async (db: Db, id: string) => {
-  const [row] = await db.select({ id: readers.id, name: readers.name }).from(readers).where(eq(readers.id, id))
-  return row ?? null
+  const columns = { id: readers.id, name: readers.name, cardView: readers.cardView }
+  const [row] = await db.select(columns).from(readers).where(eq(readers.id, id))
+  return row
 }
 
 const holderOf = async (db: Db, cardId: string | undefined) => {
@@ -60,16 +65,19 @@ export const explain = new Hono<AppEnv>().get(
     const { facts } = await gatherFacts(db, readerId, card)
     const { reason, clock, rules, pinAsked } = explainDecision({ ...facts, late: false, pin: 'none' }, at)
     const matches = facts.cards.flatMap(({ id }) => id ?? [])
+    const reader = await readerById(db, readerId)
+    const mayHint = reader && reason === 'unknown_card' && c.var.caller.permissions.has('cards:read')
     const answer: v.InferOutput<typeof Explanation> = {
       decision: decisionOf(reason),
       reason,
       at: at.toISOString(),
       clock: clock && facts.reader ? { ...clock, timezone: facts.reader.timezone } : null,
-      reader: await readerById(db, readerId),
+      reader: reader ? { id: reader.id, name: reader.name } : null,
       ...(await holderOf(db, matches.length === 1 ? matches[0] : undefined)),
       matches,
       rules: rules.map(({ id, groupId, scheduleId, open }) => ({ id, groupId, scheduleId, open })),
       pin: pinAsked ? 'asked' : 'not asked',
+      hints: mayHint ? await hintsFor(db, reader, card) : [],
     }
     return c.json(answer)
   },
