@@ -29,6 +29,7 @@ import { myFactor } from './manage/my-factor.ts'
 import { mySessions } from './manage/my-sessions.ts'
 import { people } from './manage/people.ts'
 import { pins } from './manage/pins.ts'
+import { profiles } from './manage/profiles.ts'
 import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
@@ -83,6 +84,7 @@ export const management = new Hono<AppEnv>()
   .route('/groups', groups)
   .route('/schedules', schedules)
   .route('/readers', readers)
+  .route('/profiles', profiles)
   .route('/rules', rules)
   .route('/bridges', bridges)
   .route('/accounts', accounts)

@@ -47,6 +47,7 @@ const LINES: Record<string, string> = {
   'DELETE /groups/{id}/people/{personId}': 'OA groups:write',
   ...noun('schedules', 'OAPU', 'OA'),
   ...noun('readers', 'OAPU', 'OA'),
+  'GET /profiles': 'OAPU readers:read',
   ...noun('rules', 'OAPU', 'OA'),
   ...noun('bridges', 'OAPU', 'OA', false),
   'POST /bridges/{id}/rotate': 'OA',

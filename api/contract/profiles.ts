@@ -28,6 +28,9 @@ export type ProfileInfo = {
   views: CardView[]
   keypad: 'none' | 'with-card' | 'alone'
   settings: Record<string, SettingInfo>
+  /** Templates of the topics where cards and PINs are heard, and of those where something is published. */
+  hears: string[]
+  tells: string[]
 }
 
 export const PROFILES: readonly ProfileInfo[] = known as ProfileInfo[]

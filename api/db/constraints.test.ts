@@ -12,12 +12,15 @@ const constraints: Record<string, Kind> = Object.fromEntries(
   Object.values(schema)
     .filter((value) => is(value, PgTable))
     .flatMap((table): [string, Kind][] => {
-      const { columns, uniqueConstraints, foreignKeys, checks } = getTableConfig(table)
+      const { columns, uniqueConstraints, indexes, foreignKeys, checks } = getTableConfig(table)
       return [
         ...columns
           .filter(({ isUnique }) => isUnique)
           .map(({ uniqueName }): [string, Kind] => [uniqueName ?? '', 'unique']),
         ...uniqueConstraints.map((constraint): [string, Kind] => [constraint.getName() ?? '', 'unique']),
+        ...indexes
+          .filter(({ config }) => config.unique)
+          .map(({ config }): [string, Kind] => [config.name ?? '', 'unique']),
         ...foreignKeys.map((key): [string, Kind] => [toSnakeCase(key.getName()), 'foreign']),
         ...checks.map(({ name }): [string, Kind] => [name, 'check']),
       ]
@@ -35,6 +38,7 @@ const UNBREAKABLE: Record<string, string> = {
   card_keys_card_id_cards_id_fk: 'keys are written with their card, in one transaction',
   card_keys_view: 'the views are ours, not the caller’s',
   cards_status: 'a picklist in the body’s schema',
+  enrolments_state: 'written by us',
   events_decision: 'decided by us, from the reason',
   events_reason: 'decided by us',
   events_source: 'written by us',
@@ -48,9 +52,9 @@ const UNBREAKABLE: Record<string, string> = {
   readers_offline: 'a picklist in the body’s schema',
   readers_offline_hours: 'a range in the body’s schema',
   readers_open_ms: 'a range in the body’s schema',
-  readers_profile: 'a picklist in the body’s schema',
   rule_readers_rule_id_rules_id_fk: 'written with their rule, or with the rule locked, in one transaction',
   schedules_windows: 'a list in the body’s schema',
+  seen_readers_device: 'written by us, on conflict into the row that is there',
   sessions_account_id_accounts_id_fk: 'a session is of the account that just signed in',
 }
 

@@ -16,8 +16,16 @@ export const sentences: Record<string, Sentence> = {
     inUse: 'This person still has cards. Delete them or give them to somebody else first.',
   },
   pins_hash: { path: 'pin', detail: 'This PIN cannot be had: choose another.' },
-  readers_topic: { path: 'topic', detail: 'Another reader already listens on this topic.' },
+  readers_topic: {
+    path: 'topic',
+    detail: 'Another reader already listens on this topic, as the same unit if they have any.',
+  },
   readers_no_echo: { path: 'replyTopic', detail: 'must not be the topic of the scans' },
+  readers_pin_schedule_id_schedules_id_fk: {
+    path: 'pinScheduleId',
+    detail: 'no such schedule',
+    inUse: 'Readers still ask for a PIN by this schedule. Change them first.',
+  },
   rules_group_id_groups_id_fk: {
     path: 'groupId',
     detail: 'no such group',
@@ -39,6 +47,9 @@ export const sentences: Record<string, Sentence> = {
     detail: 'no such person',
     inUse: 'An account still belongs to this person. Delete or change it first.',
   },
+  enrolments_reader_id_readers_id_fk: { path: 'readerId', detail: 'no such reader' },
+  enrolments_person_id_people_id_fk: { path: 'personId', detail: 'no such person' },
+  enrolments_waiting: { path: 'readerId', detail: 'An enrolment already waits for a card at this reader.' },
   group_people_group_id_groups_id_fk: { path: 'id', detail: 'no such group' },
   group_people_person_id_people_id_fk: { path: 'personId', detail: 'no such person' },
 }

@@ -183,6 +183,7 @@ const endpoints: Record<string, Line> = {
     path: async () => `/accounts/${await add('accounts')}/reset`,
     action: 'accounts.reset',
   },
+  'GET /profiles': {},
   'GET /events': {},
   'GET /events/{id}': { path: () => `/events/${there['events']}` },
   'GET /audit': {},

@@ -31,6 +31,8 @@ describe('a reader', () => {
         profile: 'plain',
         topic,
         replyTopic: null,
+        unit: null,
+        settings: {},
         cardView: 'decimal',
         timezone: 'UTC',
         direction: 'none',
@@ -38,6 +40,9 @@ describe('a reader', () => {
         openMs: 3_000,
         offline: 'snapshot',
         offlineHours: 24,
+        pinScheduleId: null,
+        pinAlone: false,
+        keyGeneration: 0,
       },
     })
   })
@@ -58,7 +63,17 @@ describe('a reader', () => {
     },
   )
 
-  const TOPICS = ['a/+/b', 'a/#', '+', '#', 'a+', '$SYS/broker', '$share/all/a', 'x'.repeat(501)]
+  const TOPICS = [
+    'a/+/b',
+    'a/#',
+    '+',
+    '#',
+    'a+',
+    '$SYS/broker',
+    '$share/all/a',
+    'lintel/bridge/1/echo',
+    'x'.repeat(501),
+  ]
   test.each(TOPICS)('may not use the topic %s', async (topic) => {
     const { body } = await addReader()
     for (const field of ['topic', 'replyTopic']) {

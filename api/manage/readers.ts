@@ -1,19 +1,21 @@
-import { and, asc, eq, ilike, ne, or } from 'drizzle-orm'
+import { and, asc, eq, ilike, or } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { audited } from '../audit/audited.ts'
-import { added, changed, removed } from '../audit/rows.ts'
+import { added, changed, locked, removed } from '../audit/rows.ts'
 import { CARD_VIEWS } from '../contract/card-views.ts'
+import { profileNamed } from '../contract/profiles.ts'
 import { isPlainText } from '../contract/scan.ts'
-import { OFFLINE } from '../contract/site.ts'
+import { OFFLINE, Settings } from '../contract/site.ts'
 import { isTimezone } from '../contract/window.ts'
 import { DIRECTIONS, readers as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
-import { found, invalid, refuse } from '../errors.ts'
+import { found } from '../errors.ts'
 import { may } from '../login/guard.ts'
-import type { AppEnv, Db } from '../platform.ts'
+import type { AppEnv } from '../platform.ts'
 import { body, change, Id, line, param, query } from '../validate.ts'
-import { after, anywhere, is, Paging, Search, toPage } from './page.ts'
+import { after, anywhere, Paging, Search, toPage } from './page.ts'
+import { refuseClashes, refuseMistakes, type Saved } from './reader-checks.ts'
 
 /** A topic that is published on: literal, to the letter (a leading slash counts), and not one of the broker's own. */
 const topic = v.pipe(
@@ -22,7 +24,26 @@ const topic = v.pipe(
   v.maxLength(500),
   v.check((name) => !/[+#]/.test(name), 'must not have the wildcards + or #'),
   v.check((name) => !name.startsWith('$'), 'must not start with $: such topics are the broker’s own'),
+  v.check((name) => !name.startsWith('lintel/bridge/'), 'must not be below lintel/bridge: there the bridges speak'),
   v.check(isPlainText, 'must not contain control characters'),
+)
+
+const MOST_SETTINGS = 30
+
+/** By the names that the profile gives them. What of them is good for what, the profile says (contract/profiles.ts). */
+const settings = v.pipe(
+  v.record(
+    v.pipe(v.string(), v.maxLength(64)),
+    v.union(
+      [
+        v.pipe(v.string(), v.maxLength(500)),
+        v.pipe(v.number(), v.minValue(Number.MIN_SAFE_INTEGER), v.maxValue(Number.MAX_SAFE_INTEGER)),
+        v.boolean(),
+      ],
+      'must be a text of at most 500 letters, a number, or true or false',
+    ),
+  ),
+  v.maxEntries(MOST_SETTINGS, `must not be more than ${MOST_SETTINGS}`),
 )
 
 const fields = {
@@ -30,6 +51,8 @@ const fields = {
   profile: line(64),
   topic,
   replyTopic: v.nullable(topic),
+  unit: v.nullable(line(128)),
+  settings,
   cardView: v.picklist(CARD_VIEWS),
   timezone: v.pipe(v.string(), v.maxLength(64), v.check(isTimezone, 'not an IANA time zone such as Europe/Prague')),
   direction: v.picklist(DIRECTIONS),
@@ -37,24 +60,39 @@ const fields = {
   openMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(600_000)),
   offline: v.picklist(OFFLINE),
   offlineHours: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8_760)),
+  pinScheduleId: v.nullable(Id),
+  pinAlone: v.boolean(),
 }
 
 /**
- * What is not said of a new reader: one of the plain profile, with decimal numbers and a door that opens for 3 s, and
- * goes by the bridge's snapshot for a day while the API is away.
+ * What is not said of a new reader: one of the plain profile, with the first view of its profile and a door that opens for
+ * 3 s, and goes by the bridge's snapshot for a day while the API is away.
  */
 const NewReader = v.strictObject({
   ...fields,
   profile: v.optional(fields.profile, 'plain'),
   replyTopic: v.optional(fields.replyTopic, null),
-  cardView: v.optional(fields.cardView, 'decimal'),
+  unit: v.optional(fields.unit, null),
+  settings: v.optional(fields.settings, {}),
+  cardView: v.optional(fields.cardView),
   timezone: v.optional(fields.timezone, 'UTC'),
   direction: v.optional(fields.direction, 'none'),
   enabled: v.optional(fields.enabled, true),
   openMs: v.optional(fields.openMs, 3_000),
   offline: v.optional(fields.offline, 'snapshot'),
   offlineHours: v.optional(fields.offlineHours, 24),
+  pinScheduleId: v.optional(fields.pinScheduleId, null),
+  pinAlone: v.optional(fields.pinAlone),
 })
+
+const withDefaults = ({ cardView, pinAlone, ...input }: v.InferOutput<typeof NewReader>) => {
+  const profile = profileNamed(input.profile)
+  return {
+    ...input,
+    cardView: cardView ?? profile?.views[0] ?? 'decimal',
+    pinAlone: pinAlone ?? profile?.keypad === 'alone',
+  }
+}
 
 const Reader = v.object({
   id: Id,
@@ -62,6 +100,8 @@ const Reader = v.object({
   profile: v.string(),
   topic: v.string(),
   replyTopic: v.nullable(v.string()),
+  unit: v.nullable(v.string()),
+  settings: Settings,
   cardView: v.picklist(CARD_VIEWS),
   timezone: v.string(),
   direction: v.picklist(DIRECTIONS),
@@ -69,22 +109,23 @@ const Reader = v.object({
   openMs: v.number(),
   offline: v.picklist(OFFLINE),
   offlineHours: v.number(),
+  pinScheduleId: v.nullable(Id),
+  pinAlone: v.boolean(),
+  /** Goes up with each key that the reader is given; 0 and less: it has none. */
+  keyGeneration: v.number(),
 })
 
-type Topics = { id?: string; topic?: string | undefined; replyTopic?: string | null | undefined }
-
-/** An answer on a topic where scans are read would come back as a scan, of card 1: refuse such a pair of topics. */
-const refuseEcho = async (db: Pick<Db, 'select'>, { id, topic, replyTopic }: Topics) => {
-  if (topic !== undefined && topic === replyTopic) invalid('replyTopic', 'must not be the topic of the scans')
-  const clash = or(is(table.topic, replyTopic ?? undefined), is(table.replyTopic, topic))
-  if (!clash) return
-  const [other] = await db
-    .select({ name: table.name })
-    .from(table)
-    .where(and(clash, id === undefined ? undefined : ne(table.id, id)))
-    .limit(1)
-  if (other) refuse(409, `Answers would be read as scans: “${other.name}” uses the same topic the other way round.`)
-}
+/** A change of any other field is not stopped by these: a reader can be switched off whatever is wrong with it. */
+const CHECKED: ReadonlySet<string> = new Set<keyof Saved>([
+  'profile',
+  'topic',
+  'replyTopic',
+  'unit',
+  'settings',
+  'cardView',
+  'pinScheduleId',
+  'pinAlone',
+])
 
 export const readers = new Hono<AppEnv>()
   .get(
@@ -110,10 +151,11 @@ export const readers = new Hono<AppEnv>()
     doc('readers', 'Add a reader', { status: 201, schema: Reader }),
     body(NewReader),
     async (c) => {
-      const input = c.req.valid('json')
+      const reader = withDefaults(c.req.valid('json'))
+      refuseMistakes(reader)
       const row = await audited(c, 'readers.create', async (tx) => {
-        await refuseEcho(tx, input)
-        return added(tx, table, 'reader', input)
+        await refuseClashes(tx, reader)
+        return added(tx, table, 'reader', reader)
       })
       return c.json(row, 201)
     },
@@ -126,14 +168,19 @@ export const readers = new Hono<AppEnv>()
   .patch(
     '/:id',
     may('readers:write'),
-    doc('readers', 'Change a reader', { schema: Reader }),
+    doc('readers', 'Change a reader; `settings` are replaced as a whole', { schema: Reader }),
     param('id'),
     body(change(fields)),
     async (c) => {
       const { id } = c.req.valid('param')
       const input = c.req.valid('json')
       const row = await audited(c, 'readers.update', async (tx) => {
-        await refuseEcho(tx, { ...input, id })
+        if (Object.keys(input).some((name) => CHECKED.has(name))) {
+          const before = await locked(tx, table, 'reader', id)
+          const reader: Saved = { ...before, ...(input as Partial<Saved>) }
+          refuseMistakes(reader)
+          await refuseClashes(tx, reader)
+        }
         return changed(tx, table, 'reader', id, input)
       })
       return c.json(row)

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import type { ProfileInfo } from '../../api/contract/profiles.ts'
-import type { Profile } from './profile.ts'
+import type { Hear, Profile } from './profile.ts'
 import { PROFILES } from './profiles.ts'
 
 const FILE = new URL('../../api/contract/profiles.json', import.meta.url)
@@ -20,6 +20,8 @@ export const infosOf = (profiles: readonly Profile[]): ProfileInfo[] =>
         views,
         keypad = 'none' as const,
         settings,
+        hears,
+        ...rest
       }): ProfileInfo => ({
         name,
         title,
@@ -30,8 +32,22 @@ export const infosOf = (profiles: readonly Profile[]): ProfileInfo[] =>
         views: [...views],
         keypad,
         settings: JSON.parse(JSON.stringify(settings)),
+        hears: unique(hears.filter(isOfPeople).map(({ topic = '{topic}' }) => topic)),
+        tells: unique(effectTopics([hears, rest])),
       }),
     )
+
+const unique = (texts: readonly string[]): string[] => [...new Set(texts)]
+
+/** Cards and PINs: what must not come from anywhere but a reader. */
+const isOfPeople = ({ is }: Hear): boolean => is === 'scan' || is === 'pin' || is === 'record'
+
+/** Where every message that a profile has goes to, wherever in it the message stands. */
+const effectTopics = (part: unknown): string[] => {
+  if (typeof part !== 'object' || part === null) return []
+  if ('payload' in part && 'topic' in part) return [String(part.topic)]
+  return Object.values(part).flatMap(effectTopics)
+}
 
 export const textOfInfos = (profiles: readonly Profile[]): string => `${JSON.stringify(infosOf(profiles), null, 2)}\n`
 
