@@ -35,6 +35,7 @@ export const CARD_VIEWS = [
 export type CardView = (typeof CARD_VIEWS)[number]
 
 const HEX = /^([0-9A-Fa-f]{2}){1,32}$/
+const DECIMAL = /^\d{1,78}$/
 
 /** Hex of whole bytes in any case, separators ignored → canonical; undefined when it is not that, or only zeros. */
 export const canonicalHex = (text: string): string | undefined => {
@@ -43,8 +44,10 @@ export const canonicalHex = (text: string): string | undefined => {
 }
 
 /** Decimal digits → the same value without leading zeros; undefined when it is not that, or zero. */
-export const canonicalDecimal = (text: string): string | undefined =>
-  /^\d{1,78}$/.test(text) ? text.replace(/^0+/, '') || undefined : undefined
+export const canonicalDecimal = (text: string): string | undefined => {
+  if (!DECIMAL.test(text)) return undefined
+  return text.startsWith('0') ? text.replace(/^0+/, '') || undefined : text
+}
 
 const bytesOf = (hex: string): string[] => hex.match(/../g) ?? []
 const reversed = (hex: string): string => bytesOf(hex).reverse().join('')
@@ -60,18 +63,25 @@ const em32 = (hex: string): string | undefined => (hex.length === 10 ? hex.slice
 /** The 32 bits that a Wiegand-34 reader sends: of an EM4100 card those after its version byte, of others the first four bytes. */
 const wiegand32 = (hex: string): string | undefined => em32(hex) ?? first4(hex)
 
-/** Decimal digits of a value of so many bits at most. */
-const upTo = (bits: number) => (text: string) => {
-  const digits = canonicalDecimal(text)
-  return digits !== undefined && BigInt(digits) < 1n << BigInt(bits) ? digits : undefined
+/** Decimal digits of a value of so many bits at most: as many digits as the largest has, and then not above it. */
+const upTo = (bits: number) => {
+  const most = ((1n << BigInt(bits)) - 1n).toString()
+  return (text: string) => {
+    const digits = canonicalDecimal(text)
+    if (digits === undefined || digits.length > most.length) return undefined
+    return digits.length < most.length || digits <= most ? digits : undefined
+  }
 }
 /** As on Wiegand's line and on printed fobs: a number of so many bits, or facility and number with a comma between. */
-const wiegand = (facilityBits: number) => (text: string) => {
-  const [, facility, card] = /^(\d{1,5}),(\d{1,5})$/.exec(text) ?? []
-  if (facility === undefined || card === undefined) return upTo(facilityBits + 16)(text)
-  const [high, low] = [BigInt(facility), BigInt(card)]
-  if (high >= 1n << BigInt(facilityBits) || low >= 1n << 16n) return undefined
-  return canonicalDecimal(((high << 16n) | low).toString())
+const wiegand = (facilityBits: number) => {
+  const whole = upTo(facilityBits + 16)
+  return (text: string) => {
+    const [, facility, card] = (text.includes(',') && /^(\d{1,5}),(\d{1,5})$/.exec(text)) || []
+    if (facility === undefined || card === undefined) return whole(text)
+    const [high, low] = [BigInt(facility), BigInt(card)]
+    if (high >= 1n << BigInt(facilityBits) || low >= 1n << 16n) return undefined
+    return canonicalDecimal(((high << 16n) | low).toString())
+  }
 }
 const hexOf4 = (text: string) => {
   const hex = canonicalHex(text)
@@ -130,5 +140,12 @@ export const keysOfCard = (card: CardNumber): { view: CardView; key: string }[] 
 export const keyOfScan = (view: CardView, text: string): string | undefined => views[view].ofScan(text.trim())
 
 /** What a scanned text would mean in each view: for a look-up that learns the reader's view on the way. */
-export const keysOfScan = (text: string): Partial<Record<CardView, string>> =>
-  Object.fromEntries(CARD_VIEWS.map((view) => [view, keyOfScan(view, text)]))
+export const keysOfScan = (text: string): Partial<Record<CardView, string>> => {
+  const trimmed = text.trim()
+  const keys: Partial<Record<CardView, string>> = {}
+  for (const view of CARD_VIEWS) {
+    const key = views[view].ofScan(trimmed)
+    if (key !== undefined) keys[view] = key
+  }
+  return keys
+}

@@ -13,7 +13,8 @@ const id = (kind: keyof typeof KINDS, n: string) =>
  * office hours) that name every reader; so every scan is granted, after four rules were looked at. The events lie in
  * the two years before yesterday.
  *
- * The cards are of the form `decimal`, which are seen in the view `decimal` only: one key each.
+ * The cards are of the form `decimal`, and of their seven keys they get the one that the readers here ask for, in the view
+ * `decimal`. So nobody may migrate this database again: that would write the other six, of each card.
  */
 export const seed = async (sql: Sql, site: Site, events: number): Promise<void> => {
   const { cards, readers } = site
