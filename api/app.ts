@@ -20,6 +20,7 @@ import { keys } from './manage/api-keys.ts'
 import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
 import { cards } from './manage/cards.ts'
+import { enrolments } from './manage/enrolments.ts'
 import { events } from './manage/events.ts'
 import { explain } from './manage/explain.ts'
 import { groups } from './manage/groups.ts'
@@ -33,6 +34,7 @@ import { profiles } from './manage/profiles.ts'
 import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
+import { unknownCards } from './manage/unknown-cards.ts'
 import { spendOfAddress } from './per-minute.ts'
 import type { AppEnv } from './platform.ts'
 import { oneLine } from './request-log.ts'
@@ -81,6 +83,8 @@ export const management = new Hono<AppEnv>()
   .route('/people', people)
   .route('/people', pins)
   .route('/cards', cards)
+  .route('/unknown-cards', unknownCards)
+  .route('/enrolments', enrolments)
   .route('/groups', groups)
   .route('/schedules', schedules)
   .route('/readers', readers)

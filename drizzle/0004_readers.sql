@@ -8,7 +8,7 @@ CREATE TABLE "enrolments" (
 	"expires_at" timestamp (3) with time zone NOT NULL,
 	"card_id" uuid,
 	"note" text,
-	CONSTRAINT "enrolments_state" CHECK ("enrolments"."state" in ('waiting', 'enrolled', 'refused', 'cancelled'))
+	CONSTRAINT "enrolments_state" CHECK ("enrolments"."state" in ('waiting', 'enrolled', 'refused', 'cancelled', 'expired'))
 );
 --> statement-breakpoint
 CREATE TABLE "pins" (

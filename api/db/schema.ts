@@ -28,7 +28,7 @@ export const DIRECTIONS = ['in', 'out', 'none'] as const
 export const ROLES = ['owner', 'admin', 'operator', 'auditor', 'member'] as const
 /** Who decided: the API, a bridge while the API was away, or the reader itself. */
 export const SOURCES = ['online', 'offline', 'reader'] as const
-export const ENROLMENT_STATES = ['waiting', 'enrolled', 'refused', 'cancelled'] as const
+export const ENROLMENT_STATES = ['waiting', 'enrolled', 'refused', 'cancelled', 'expired'] as const
 export const MAIL_PURPOSES = ['invitation', 'reset'] as const
 /** Who may be on the audit log as the one who acted: an account, an API key, nobody who is known, or Lintel itself. */
 export const ACTORS = ['account', 'key', 'stranger', 'system'] as const

@@ -8,22 +8,36 @@ import type { ROLES } from '../db/schema.ts'
 export type Role = (typeof ROLES)[number]
 
 /** What there is to read and to change. */
-const NOUNS = ['people', 'cards', 'groups', 'schedules', 'readers', 'rules', 'bridges', 'accounts', 'api-keys'] as const
+const NOUNS = [
+  'people',
+  'cards',
+  'enrolments',
+  'groups',
+  'schedules',
+  'readers',
+  'rules',
+  'bridges',
+  'accounts',
+  'api-keys',
+] as const
 const READ_ONLY = ['events', 'explain', 'audit'] as const
+/** An import writes people, cards and who is in which group at once, so it is a permission of its own. */
+const WRITE_ONLY = ['imports'] as const
 
 export type Permission =
   | `${(typeof NOUNS)[number] | (typeof READ_ONLY)[number]}:read`
-  | `${(typeof NOUNS)[number]}:write`
+  | `${(typeof NOUNS)[number] | (typeof WRITE_ONLY)[number]}:write`
   /** Only what belongs to the person whom the account is linked to. */
   | 'own:read'
 
 const READS: Permission[] = [...NOUNS, ...READ_ONLY].map((noun) => `${noun}:read` as const)
-const WRITES: Permission[] = NOUNS.map((noun) => `${noun}:write` as const)
+const WRITES: Permission[] = [...NOUNS, ...WRITE_ONLY].map((noun) => `${noun}:write` as const)
 
 const MAY: Record<Role, readonly Permission[]> = {
   owner: [...READS, ...WRITES],
   admin: [...READS, ...WRITES],
-  operator: READS.filter((permission) => !/^(accounts|api-keys|audit):/.test(permission)),
+  // The one thing that operators change: they give cards to people who are there, which an administrator has given rights.
+  operator: [...READS.filter((permission) => !/^(accounts|api-keys|audit):/.test(permission)), 'enrolments:write'],
   auditor: READS,
   member: ['own:read'],
 }

@@ -1,15 +1,16 @@
 import { and, asc, eq, ilike, or, sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { writeKeys } from '../access/card-keys.ts'
 import { audited } from '../audit/audited.ts'
 import { added, changed, locked, removed } from '../audit/rows.ts'
-import { type CardNumber, canonicalDecimal, canonicalHex, FORMS, keysOfCard } from '../contract/card-views.ts'
+import { type CardNumber, canonicalDecimal, canonicalHex, FORMS } from '../contract/card-views.ts'
 import { STATUSES } from '../contract/decide.ts'
 import { cardKeys, people, cards as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found, invalid } from '../errors.ts'
 import { may, onlyOf } from '../login/guard.ts'
-import type { AppEnv, Db } from '../platform.ts'
+import type { AppEnv } from '../platform.ts'
 import { body, change, Id, instant, line, param, query, time } from '../validate.ts'
 import { after, anywhere, is, Paging, Search, toPage } from './page.ts'
 
@@ -42,10 +43,6 @@ const canonical = {
 /** The one spelling of a number in its form; a form of its own is a mistake of the caller, not of a reader. */
 const canonicalNumber = ({ form, number }: CardNumber): string =>
   canonical[form].of(number) ?? invalid('number', `must be ${canonical[form].expected}`)
-
-const writeKeys = async (db: Pick<Db, 'insert'>, card: CardNumber & { id: string }) => {
-  await db.insert(cardKeys).values(keysOfCard(card).map((found) => ({ ...found, cardId: card.id })))
-}
 
 const matches = (q: string) =>
   or(

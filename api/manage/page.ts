@@ -66,7 +66,7 @@ const KINDS: Record<string, v.GenericSchema<string, string>> = {
 }
 
 /** A cursor is ours, but it comes back from outside: nothing in it reaches the database unchecked. */
-const readCursor = (cursor: string, columns: readonly AnyColumn[]) => {
+export const readCursor = (cursor: string, columns: readonly AnyColumn[]) => {
   try {
     const values: unknown = JSON.parse(new TextDecoder().decode(base64url.decode(cursor)))
     if (!Array.isArray(values) || values.length !== columns.length) throw new Error('not a cursor of this list')
