@@ -24,6 +24,7 @@ import { enrolments } from './manage/enrolments.ts'
 import { events } from './manage/events.ts'
 import { explain } from './manage/explain.ts'
 import { groups } from './manage/groups.ts'
+import { imports } from './manage/imports/imports.ts'
 import { invitations } from './manage/invitations.ts'
 import { me } from './manage/me.ts'
 import { myFactor } from './manage/my-factor.ts'
@@ -38,7 +39,7 @@ import { unknownCards } from './manage/unknown-cards.ts'
 import { spendOfAddress } from './per-minute.ts'
 import type { AppEnv } from './platform.ts'
 import { oneLine } from './request-log.ts'
-import { jsonOnly, noStrayQuery } from './validate.ts'
+import { csvOnly, jsonOnly, noStrayQuery } from './validate.ts'
 
 const Ok = v.object({ ok: v.literal(true) })
 
@@ -77,6 +78,8 @@ const internal = new Hono<AppEnv>()
 export const management = new Hono<AppEnv>()
   .use(signedIn, requireFactor, noStrayQuery)
   .use('/me/*', accountsOnly)
+  // Files: only somebody signed in may send so much.
+  .use('/imports/*', csvOnly, smallBodies(5 * 1024 * 1024))
   .route('/me', me)
   .route('/me', myFactor)
   .route('/me', mySessions)
@@ -85,6 +88,7 @@ export const management = new Hono<AppEnv>()
   .route('/cards', cards)
   .route('/unknown-cards', unknownCards)
   .route('/enrolments', enrolments)
+  .route('/imports', imports)
   .route('/groups', groups)
   .route('/schedules', schedules)
   .route('/readers', readers)
@@ -110,7 +114,8 @@ const api = new Hono<AppEnv>()
         ? c.json({ ok: true })
         : problem(c, 503, 'The database is behind: run npm run migrate.'),
   )
-  .use('/api/*', atMost(MOST), smallBodies(256 * 1024), jsonOnly)
+  .use('/api/*', atMost(MOST))
+  .use('/api/:path{(?!v1/imports/).+}', smallBodies(256 * 1024), jsonOnly)
   .use('/api/v1/login/*', spendOfAddress, noStrayQuery)
   .route('/api/v1', login)
   .route('/api/v1', management)

@@ -92,9 +92,11 @@ export const refuseAs = (word: Particular, detail: string): never => {
 /** One or more fields cannot be used: a 422 that names them. */
 export class InvalidFields extends Error {
   readonly fields: Fields
-  constructor(fields: Fields) {
+  readonly detail: string | undefined
+  constructor(fields: Fields, detail?: string) {
     super('invalid fields')
     this.fields = fields
+    this.detail = detail
   }
 }
 
@@ -106,7 +108,7 @@ export const found = <T>(row: T | undefined, what: string): T => row ?? refuse(4
 
 /** The only place where something thrown becomes a response. Our own words go out; anybody else's stay in the log. */
 export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
-  if (thrown instanceof InvalidFields) return problem(c, 422, undefined, thrown.fields)
+  if (thrown instanceof InvalidFields) return problem(c, 422, thrown.detail, thrown.fields)
   if (v.isValiError(thrown)) return problem(c, 422, undefined, thrown.issues.map(asField))
   if (thrown instanceof ParticularRefusal) {
     const [status, title] = PARTICULAR[thrown.word]

@@ -58,17 +58,22 @@ export const param = <const Names extends readonly string[]>(...names: Names) =>
     refuseInvalid as never,
   )
 
+const only = (types: RegExp, sentence: string) =>
+  createMiddleware<AppEnv>(async (c, next) => {
+    const hasBody = c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0
+    if (hasBody && !types.test(c.req.header('content-type') ?? '')) refuse(415, sentence)
+    const encoding = c.req.header('content-encoding')
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') refuse(415, 'Send the body uncompressed.')
+    await next()
+  })
+
 /** Hono hands `{}` to a handler when the body is not called JSON: say so instead. */
-export const jsonOnly = createMiddleware<AppEnv>(async (c, next) => {
-  const hasBody = c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0
-  const type = c.req.header('content-type') ?? ''
-  if (hasBody && !/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
-    refuse(415, 'Send the body as JSON, with content-type: application/json.')
-  }
-  const encoding = c.req.header('content-encoding')
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') refuse(415, 'Send the body uncompressed.')
-  await next()
-})
+export const jsonOnly = only(
+  /^application\/([\w.+-]+\+)?json\s*(;|$)/i,
+  'Send the body as JSON, with content-type: application/json.',
+)
+
+export const csvOnly = only(/^text\/csv\s*(;|$)/i, 'Send the file as it is, with content-type: text/csv.')
 
 /** For PATCH: any of the fields, and at least one. */
 export const change = <E extends v.ObjectEntries>(entries: E) =>
