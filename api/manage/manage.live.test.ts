@@ -83,8 +83,20 @@ let secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
 /** An account whose holder has not chosen a password yet. */
 const invite = () => add('accounts', { password: undefined })
 
-/** `action` is the word for it on the audit log, where it is not told by the noun and the method. */
-type Line = { body?: () => Fields; path?: () => Promise<string> | string; action?: string }
+/** An enrolment that waits, at a reader of its own. */
+const addEnrolment = async () =>
+  (await owner.post('/enrolments', { readerId: await add('readers'), personId: there['people'] })).body.id
+
+/**
+ * `action` is the word for it on the audit log, where it is not told by the noun and the method; `file` is a body that is
+ * no JSON.
+ */
+type Line = {
+  body?: () => Fields
+  path?: () => Promise<string> | string
+  action?: string
+  file?: { type: string; body: string }
+}
 
 /** Every management endpoint, as OpenAPI spells it. */
 const endpoints: Record<string, Line> = {
@@ -174,6 +186,18 @@ const endpoints: Record<string, Line> = {
       return path
     },
   },
+  'GET /unknown-cards': {},
+  'GET /enrolments': {},
+  'POST /enrolments': {
+    async path() {
+      there['free'] = await add('readers')
+      return '/enrolments'
+    },
+    body: () => ({ readerId: there['free'], personId: there['people'] }),
+  },
+  'GET /enrolments/{id}': { path: () => `/enrolments/${there['enrolments']}` },
+  'DELETE /enrolments/{id}': { path: async () => `/enrolments/${await addEnrolment()}`, action: 'enrolments.cancel' },
+  'POST /imports/people': { action: 'imports.people', file: { type: 'text/csv', body: 'name\nAda' } },
   'POST /bridges/{id}/rotate': { path: () => `/bridges/${there['bridges']}/rotate`, action: 'bridges.rotate' },
   'POST /accounts/{id}/invitation': {
     path: async () => `/accounts/${await invite()}/invitation`,
@@ -195,6 +219,8 @@ const ROUTES = Object.keys(endpoints)
 /** What an account may do about itself, whatever its role. */
 const MINE = ROUTES.filter((route) => /^(?!GET )\S+ \/me\b/.test(route))
 const CHANGES = ROUTES.filter((route) => !route.startsWith('GET') && !MINE.includes(route))
+/** The one thing that operators change. */
+const BY_OPERATORS = CHANGES.filter((route) => / \/enrolments\b/.test(route))
 const READS = [...ROUTES.filter((route) => route.startsWith('GET')), 'PATCH /me']
 const WITH_BODY = ROUTES.filter((route) => endpoints[route]?.body)
 const WITH_ID = ROUTES.filter((route) => route.includes('{id}'))
@@ -206,9 +232,9 @@ const split = (route: string): [method: string, path: string] => {
 
 const call = async (route: string, sent: Parameters<Caller['send']>[2] = {}, at?: string): Promise<Reply> => {
   const [method, path] = split(route)
-  const { path: pathOf, body } = endpoints[route] ?? {}
+  const { path: pathOf, body, file } = endpoints[route] ?? {}
   const to = at ?? (await pathOf?.()) ?? path
-  return owner.send(method, to, { ...(body && { body: JSON.stringify(body()) }), ...sent })
+  return owner.send(method, to, { ...file, ...(body && { body: JSON.stringify(body()) }), ...sent })
 }
 
 /** The same request at a path without anything behind it: refused before anybody looks. */
@@ -236,6 +262,7 @@ beforeAll(async () => {
   owner = await signIn(api, 'owner')
   spec = await (await api.fetch('/openapi.json')).json()
   for (const noun of NOUNS) there[noun] = await add(noun)
+  there['enrolments'] = await addEnrolment()
   const bridge = await registerBridge(api, owner)
   there['events'] = (await bridge.check(scanOf(there['readers'] ?? '', '1'))).scan
 })
@@ -312,9 +339,18 @@ describe('it refuses the wrong caller', () => {
     await work().finally(() => api.db.update(accounts).set({ role: 'owner' }).where(eq(accounts.id, owner.id)))
   }
 
-  test.each(['operator', 'auditor', 'member'] as const)('every change is forbidden to the role %s', (role) =>
-    inRole(role, () => expectProblems(CHANGES, (route) => callNowhere(route), 403)),
-  )
+  test.each(['operator', 'auditor', 'member'] as const)('every change is forbidden to the role %s', (role) => {
+    const forbidden = CHANGES.filter((route) => role !== 'operator' || !BY_OPERATORS.includes(route))
+    return inRole(role, () => expectProblems(forbidden, (route) => callNowhere(route), 403))
+  })
+
+  test('but operators enrol cards', async () => {
+    const paths = await Promise.all(BY_OPERATORS.map(async (route) => endpoints[route]?.path?.()))
+    await inRole('operator', async () => {
+      const answers = await each(BY_OPERATORS, (route) => call(route, {}, paths[BY_OPERATORS.indexOf(route)]))
+      expect(answers.map(({ reply }) => reply.status).sort()).toEqual([201, 204])
+    })
+  })
 
   test.each([
     ['auditor', /^/],

@@ -56,6 +56,8 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
   }
   const one = await holder(`Ada ${next()}`)
   const other = await holder(`Bob ${next()}`)
+  const enrolments = await add('enrolments', { readerId: readers, personId: one.people })
+  await owner.delete(`/enrolments/${enrolments}`)
   const stranger = (await bridge.check(scanOf(readers, `CC${next()}`))).scan
   expect(stranger).toBeTruthy()
   const [account] = await api.db
@@ -69,6 +71,7 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     readers,
     schedules,
     rules,
+    enrolments,
     bridges: bridge.id,
     people: one.people,
     cards: one.cards,
