@@ -6,7 +6,7 @@ import { Ask, DEADLINE_MS } from '../contract/scan.ts'
 import { doc, sealed } from '../docs.ts'
 import { invalid } from '../errors.ts'
 import type { AppEnv } from '../platform.ts'
-import { enrol } from './enrol.ts'
+import { enrol, isNobodys } from './enrol.ts'
 import { gatherFacts } from './facts.ts'
 import { confirm, unseal } from './keys.ts'
 import { record } from './record.ts'
@@ -46,7 +46,7 @@ export const check = new Hono<AppEnv>().post(
       name,
     }
     // Where an enrolment waits for a card, it is on record as that, and that is what is answered.
-    if (reason === 'unknown_card') await enrol(db, scan, { at, bridgeId: bridge.id })
+    if (isNobodys(scan, facts, late)) await enrol(db, scan, { at, bridgeId: bridge.id })
     const decision = await record(db, scan, verdict, want)
 
     return c.body(await seal(decision, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })

@@ -1,6 +1,7 @@
 import { and, eq, gt } from 'drizzle-orm'
 import { record as onAudit, type Tx } from '../audit/audited.ts'
 import type { CardView } from '../contract/card-views.ts'
+import type { Facts } from '../contract/decide.ts'
 import { decisionOf, PIN_ALONE, type Scan } from '../contract/scan.ts'
 import { audit, cards, enrolments, events, readers } from '../db/schema.ts'
 import type { Db } from '../platform.ts'
@@ -9,6 +10,18 @@ import { cardOfScan } from './card-of-scan.ts'
 
 type Waiting = { id: string; personId: string; label: string | null; view: CardView }
 type Arrived = { at: Date; bridgeId: string }
+
+/**
+ * A card that nobody has, at a reader that is in use, of just now: only such a one can be enrolled. A reader that let it in
+ * by itself knows it, whatever we do, and that is what has to be on record.
+ */
+export const isNobodys = (scan: Scan, { reader, cards: found }: Pick<Facts, 'reader' | 'cards'>, late: boolean) =>
+  found.length === 0 &&
+  !late &&
+  reader?.enabled === true &&
+  !reader.lockdown &&
+  scan.decided !== 'granted' &&
+  scan.card !== PIN_ALONE
 
 /** Thrown so that nothing of it stays: the scan became on record meanwhile. */
 const ON_RECORD = new Error('the scan is on record already')
@@ -19,7 +32,6 @@ const ON_RECORD = new Error('the scan is on record already')
  * probe of a small index. Whatever else comes of it, the scan is then recorded as any other is.
  */
 export const enrol = async (db: Db, scan: Scan, arrived: Arrived): Promise<void> => {
-  if (scan.card === PIN_ALONE) return
   const sql = db.$client
   const [waits] = await sql`
     select from enrolments

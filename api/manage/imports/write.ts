@@ -4,7 +4,7 @@ import { keysOfCard } from '../../contract/card-views.ts'
 import type { Plan } from './plan.ts'
 
 /** So many rows are one statement; a card has a key in up to twelve views. */
-const AT_ONCE = 1_000
+const AT_ONCE = 500
 
 const PERSON = sql.raw(`as x(id uuid, name text, email text, "employeeNumber" text, active boolean,
   "validFrom" timestamptz, "validUntil" timestamptz)`)
