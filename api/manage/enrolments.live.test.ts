@@ -194,6 +194,16 @@ describe('an enrolment', () => {
     expect(await bridge.check(scanOf(readerId, newNumber(), { at }))).toMatchObject({ reason: 'late' })
   })
 
+  test('takes what a reader has turned away by itself, and never what it has let in', async () => {
+    const readerId = await newReader()
+    const { id } = await begin(readerId)
+    const letIn = await bridge.check(scanOf(readerId, newNumber(), { decided: 'granted' }))
+    expect([letIn.reason, (await stateOf(id))['state']]).not.toContain('enrolled')
+    const turnedAway = scanOf(readerId, newNumber(), { decided: 'denied' })
+    expect(await bridge.check(turnedAway)).toMatchObject({ reason: 'enrolled', openMs: 0 })
+    expect((await admin.get(`/events/${turnedAway.id}`)).body).toMatchObject({ reason: 'enrolled', source: 'reader' })
+  })
+
   test('goes with its reader and its person', async () => {
     const [readerId, owner] = [await newReader(), await newPerson()]
     const one = await begin(readerId)
@@ -270,6 +280,8 @@ describe('unknown cards', () => {
     expect([await numbers(decimal), (await numbers(hex)).sort()]).toEqual([['3000000001'], ['3000000001', 'B2D05E01']])
     await admin.post('/cards', { personId: person, number: 'B2D05E01' })
     expect([await numbers(decimal), await numbers(hex)]).toEqual([[], ['3000000001']])
+    const [hinted] = (await list(`readerId=${hex}`)).items
+    expect(hinted?.['hints']).toMatchObject([{ view: 'decimal', sentence: expect.stringMatching(/would match if/) }])
   })
 
   test('are given page by page, each once, also where many were seen at the same moment', async () => {
