@@ -2,8 +2,10 @@ import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import * as v from 'valibot'
+import { accessList } from './access/access-list.ts'
 import { check } from './access/check.ts'
 import { handOver } from './access/hand-over.ts'
+import { seen } from './access/seen.ts'
 import { site } from './access/site.ts'
 import { snapshot } from './access/snapshot.ts'
 import { atMost } from './at-most.ts'
@@ -36,6 +38,7 @@ import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
 import { unknownCards } from './manage/unknown-cards.ts'
+import { unknownReaders } from './manage/unknown-readers.ts'
 import { spendOfAddress } from './per-minute.ts'
 import type { AppEnv } from './platform.ts'
 import { oneLine } from './request-log.ts'
@@ -66,13 +69,16 @@ const MOST = 1_000
 /** A bridge asks; the seal says which one. */
 const internal = new Hono<AppEnv>()
   .use(atMost(MOST))
-  // A hundred events are some forty kilobytes.
+  // A hundred events are some forty kilobytes, and fifty devices with long topics as many.
   .use('/events', smallMessages(256 * 1024))
-  .use('/:call{(?!events$).+}', smallMessages(16 * 1024))
+  .use('/seen', smallMessages(256 * 1024))
+  .use('/:call{(?!(?:events|seen)$).+}', smallMessages(16 * 1024))
   .route('/', check)
   .route('/', site)
   .route('/', snapshot)
   .route('/', handOver)
+  .route('/', seen)
+  .route('/', accessList)
 
 /** Whoever is signed in; each route says what it asks of their role. */
 export const management = new Hono<AppEnv>()
@@ -93,6 +99,7 @@ export const management = new Hono<AppEnv>()
   .route('/schedules', schedules)
   .route('/readers', readers)
   .route('/profiles', profiles)
+  .route('/unknown-readers', unknownReaders)
   .route('/rules', rules)
   .route('/bridges', bridges)
   .route('/accounts', accounts)

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
+import { AccessListPage } from '../api/contract/access-list.ts'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
 import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
 import { Answer, type Ask, answerOf, type Scan } from '../api/contract/scan.ts'
+import { type Seen, SeenAnswer } from '../api/contract/seen.ts'
 import { SiteAnswer } from '../api/contract/site.ts'
 import type { Clock } from './clock.ts'
 import { post } from './post.ts'
@@ -73,3 +75,11 @@ export const handOver = async (api: Api, events: readonly HandedOver[]): Promise
   const { recorded } = v.parse(HandOverAnswer, await callMarked(api, CALLS.events, { events }, 2 * PATIENCE_MS))
   if (recorded !== events.length) throw new Error('the API recorded something else')
 }
+
+/** Say which devices were noticed; gives how many of them are on the list now. */
+export const reportSeen = async (api: Api, seen: readonly Seen[]): Promise<number> =>
+  v.parse(SeenAnswer, await callMarked(api, CALLS.seen, { seen }, PATIENCE_MS)).noted
+
+/** One page of whom a reader may let in that decides by itself: the first, or the one after a card. */
+export const askForAccessList = async (api: Api, readerId: string, after?: string): Promise<AccessListPage> =>
+  v.parse(AccessListPage, await callMarked(api, CALLS.accessList, { readerId, ...(after && { after }) }, PATIENCE_MS))

@@ -13,6 +13,7 @@ const Config = v.object({
   ),
   MQTT_URL: v.pipe(v.string(), v.url(), v.regex(/^(mqtts?|wss?|tcp|ssl|tls):/)),
   BRIDGE_GROUP: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{1,32}$/))),
+  WATCH: v.optional(v.picklist(['on', 'off']), 'on'),
   DATA_DIR: v.optional(v.string(), '.data'),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
@@ -24,6 +25,7 @@ const HINTS = {
   BRIDGE_KEY: 'the key that POST /api/v1/bridges answered, once',
   MQTT_URL: 'the broker, such as mqtt://127.0.0.1:1883',
   BRIDGE_GROUP: 'a name of letters and digits, the same for all bridges that share the readers of one broker',
+  WATCH: 'on, or off: unknown readers are not noticed then',
   LOG_LEVEL: 'debug, info, warn, error or silent',
 }
 

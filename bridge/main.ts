@@ -6,6 +6,7 @@ import type { Reason } from '../api/contract/scan.ts'
 import { openArrivals } from './arrivals.ts'
 import { bridgeOn } from './bridge.ts'
 import { connectToBroker, cutOff, handInto, hearFrom, type InHand, leaveBroker } from './broker.ts'
+import { aside } from './aside.ts'
 import { apiClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
 import { readersReason } from './deciding.ts'
@@ -116,20 +117,26 @@ const start = async (config: Config) => {
     log('info', 'listening', { topics })
     process.send?.('listening')
   })
+  const beside = aside({ config, api, link, log, folder })
   let connected = false
   const site = await followSite(api, folder, link, log, {
     readers(readers) {
       subscriptions.want(bridge.use(readers))
+      beside.readers(readers)
       if (!connected) client.connect()
       connected = true
     },
-    facts: offline.inForce,
+    facts(version, at) {
+      offline.inForce(version, at)
+      beside.facts(version)
+    },
   })
   const handover = handingOver(api, spool, link, log)
 
   return async () => {
     site.stop()
     echo.stop()
+    await beside.stop()
     await subscriptions.leave()
     await bridge.settle()
     handover.stop()

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 import { base64url, SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { CALLS, type Call, open, seal } from '../contract/envelope.ts'
-import { bridges, events } from '../db/schema.ts'
+import { bridges, events, readers } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, replyOf, signIn } from '../testing/caller.ts'
 import { type Bridge, bridgeWith, handedOver, keyOf, post, registerBridge, scanOf } from '../testing/sealed.ts'
@@ -17,17 +17,28 @@ beforeAll(async () => {
   api = await startTestApi()
   admin = await signIn(api, 'admin')
   bridge = await registerBridge(api, admin)
+  const reader = { profile: 'plain', cardView: 'hex', timezone: 'UTC', openMs: 0 } as const
+  const values = { ...reader, name: 'Shed', topic: 'shed/card', settings: { accessList: true } }
+  const [row] = await api.db.insert(readers).values(values).returning()
+  listed = String(row?.id)
 })
 
 const SOMEWHERE = '0198c1a2-0000-7000-8000-000000000000'
 
 type Name = keyof typeof CALLS
 
-const messages: Record<Exclude<Name, 'seen' | 'accessList'>, () => Record<string, unknown>> = {
+/** Where a reader is that is told its access list. */
+let listed = ''
+
+const messages: Record<Name, () => Record<string, unknown>> = {
   check: () => ({ scan: scanOf(SOMEWHERE, '1') }),
   config: () => ({}),
   snapshot: () => ({}),
   events: () => ({ events: [handedOver(SOMEWHERE, '1')] }),
+  seen: () => ({
+    seen: [{ profile: 'plain', topic: 'a/b', at: new Date().toISOString(), messages: 1 }],
+  }),
+  accessList: () => ({ readerId: listed }),
 }
 const NAMES = Object.keys(messages) as (keyof typeof messages)[]
 const asks = (who: Bridge) => Promise.all(NAMES.map((name) => who.ask(CALLS[name], messages[name]())))

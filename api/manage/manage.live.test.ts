@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { app } from '../app.ts'
-import { accounts, audit, type ROLES, sessions } from '../db/schema.ts'
+import { accounts, audit, type ROLES, seenReaders, sessions } from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, newSession, send, signIn, walk } from '../testing/caller.ts'
 import { codeOf, enrol } from '../testing/factor.ts'
@@ -97,6 +97,16 @@ type Line = {
   action?: string
   file?: { type: string; body: string }
 }
+const addSeen = async () => {
+  const at = new Date()
+  const values = { profile: 'plain', topic: `site/seen/${next()}`, firstSeenAt: at, lastSeenAt: at }
+  const [row] = await api.db
+    .insert(seenReaders)
+    .values({ ...values, bridgeId: crypto.randomUUID() })
+    .returning()
+  return String(row?.id)
+}
+
 
 /** Every management endpoint, as OpenAPI spells it. */
 const endpoints: Record<string, Line> = {
@@ -208,6 +218,11 @@ const endpoints: Record<string, Line> = {
     action: 'accounts.reset',
   },
   'GET /profiles': {},
+  'GET /unknown-readers': {},
+  'DELETE /unknown-readers/{id}': {
+    action: 'unknown-readers.dismiss',
+    path: async () => `/unknown-readers/${await addSeen()}`,
+  },
   'GET /events': {},
   'GET /events/{id}': { path: () => `/events/${there['events']}` },
   'GET /audit': {},

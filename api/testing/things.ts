@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { accounts, apiKeys } from '../db/schema.ts'
+import { accounts, apiKeys, seenReaders } from '../db/schema.ts'
 import type { Role } from '../login/permissions.ts'
 import { hashOf, KEY_PREFIX, newSecret } from '../login/tokens.ts'
 import { PASSWORD_HASH, type TestApi } from './api.ts'
@@ -66,6 +66,11 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     .returning()
   await keyOf(api, 'member')
   const [key] = await api.db.select().from(apiKeys)
+  const at = new Date()
+  const [device] = await api.db
+    .insert(seenReaders)
+    .values({ profile: 'plain', topic: `seen/${next()}`, firstSeenAt: at, lastSeenAt: at, bridgeId: bridge.id })
+    .returning()
   const things = {
     groups,
     readers,
@@ -78,6 +83,7 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     events: one.events,
     accounts: String(account?.id),
     'api-keys': String(key?.id),
+    'unknown-readers': String(device?.id),
     audit: '1',
   }
   return { things, holders: [one, other] }
