@@ -1,4 +1,5 @@
 import { eq } from 'drizzle-orm'
+import * as v from 'valibot'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { AccessListPage } from '../contract/access-list.ts'
 import type { CardView } from '../contract/card-views.ts'
@@ -7,7 +8,6 @@ import { readers } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, replyOf, signIn } from '../testing/caller.ts'
 import { type Bridge, bridgeWith, keyOf, registerBridge, scanOf } from '../testing/sealed.ts'
-import * as v from 'valibot'
 
 // Whom a reader that decides by itself may let in: whoever the decision would let in there now.
 
@@ -31,7 +31,10 @@ const add = async (noun: string, fields: object): Promise<string> => {
 }
 const reader = async (cardView: CardView = 'hex', settings: object = { accessList: true }) => {
   const id = await add('readers', { name: 'Shed', topic: `shed/${++made}`, cardView })
-  await api.db.update(readers).set({ settings: { ...settings } }).where(eq(readers.id, id))
+  await api.db
+    .update(readers)
+    .set({ settings: { ...settings } })
+    .where(eq(readers.id, id))
   return id
 }
 const rule = (readerId: string, groupId: string, scheduleId?: string) =>
