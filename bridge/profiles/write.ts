@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import type { ProfileInfo } from '../../api/contract/profiles.ts'
 import type { Hear, Profile } from './profile.ts'
 import { PROFILES } from './profiles.ts'
+import { told } from './told.ts'
 
 const FILE = new URL('../../api/contract/profiles.json', import.meta.url)
 
@@ -9,6 +10,7 @@ const FILE = new URL('../../api/contract/profiles.json', import.meta.url)
 export const infosOf = (profiles: readonly Profile[]): ProfileInfo[] =>
   profiles
     .filter(({ topics }) => topics.length > 0)
+    .map(told)
     .map(
       ({
         name,
