@@ -82,13 +82,15 @@ describe('a device is noticed', () => {
     expect(noticed('rfid/sync', beat)).toEqual([{ profile: 'shared', topic: 'rfid/send', unit: 'east' }])
   })
 
-  test('as the version that finds its name, and as both when neither does', () => {
+  test('as the version that finds its name, and as both when both do; without a name it is nobody', () => {
     const scan = { type: 'access', uid: 'de0ba996' }
     expect(noticed('rfid/send', { ...scan, door: 'west' })).toEqual([
       { profile: 'older', topic: 'rfid/send', unit: 'west' },
     ])
-    expect(noticed('rfid/send', scan).map(({ profile }) => profile)).toEqual(['shared', 'older'])
-    expect(noticed('rfid/send', { ...scan, hostname: 'a\u0000b' })[0]).not.toHaveProperty('unit')
+    const both = noticed('rfid/send', { ...scan, door: 'west', hostname: 'east' })
+    expect(both.map(({ profile }) => profile)).toEqual(['shared', 'older'])
+    expect(noticed('rfid/send', scan)).toEqual([])
+    expect(noticed('rfid/send', { ...scan, hostname: 'a\u0000b' })).toEqual([])
   })
 
   test('without its card: nothing of that is in what is noted', () => {

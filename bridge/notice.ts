@@ -119,8 +119,8 @@ const unitOf = ({ unit }: Profile, payload: Buffer): string | undefined => {
 }
 
 /**
- * What kinds of device say such things on such a topic: none, one, or several that cannot be told apart. The closest counts:
- * whose topics leave least open, and then who finds its name in the message.
+ * What kinds of device say such things on such a topic: none, one, or several that cannot be told apart. The closest counts,
+ * whose topics leave least open.
  */
 export const noticer = (profiles: readonly Profile[]) => {
   const candidates = profiles
@@ -133,9 +133,11 @@ export const noticer = (profiles: readonly Profile[]) => {
       if (!noticed.some((filter) => fitsFilter(filter, topic))) return []
       const heard = readerTopics(profile, topic).filter((one) => speaks(profile, one.topic, topic, payload, now))
       const unit = heard.length > 0 ? unitOf(profile, payload) : undefined
+      // Where devices share a topic, each says its name: without it, it is another firmware's message, or nobody's.
+      if (profile.unit !== undefined && unit === undefined) return []
       return heard.map((one) => ({
         device: { profile: profile.name, topic: one.topic, ...(unit !== undefined && { unit }) },
-        close: literals(one.template) + (unit === undefined ? 0 : 0.5),
+        close: literals(one.template),
       }))
     })
     const closest = Math.max(...found.map(({ close }) => close))

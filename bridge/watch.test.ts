@@ -53,7 +53,7 @@ const pass = async (ms: number) => {
   now += ms
   await vi.advanceTimersByTimeAsync(ms)
 }
-const say = (topic: string, unit?: string, retained = false) =>
+const say = (topic: string, unit = 'one', retained = false) =>
   watching.look({ topic, payload: Buffer.from(JSON.stringify({ card: 'DE0BA996', unit })), retained })
 
 test('a device is reported within seconds, once in ten minutes however much it says, and never its card', async () => {

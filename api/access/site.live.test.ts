@@ -66,7 +66,8 @@ describe('the configuration of a site', () => {
       offlineHours: 8_760,
     })
     const { readers, now, version } = await bridge.config()
-    expect(readers).toHaveLength(2)
+    // The third is the one that is told its access list.
+    expect(readers).toHaveLength(3)
     expect(readers).toEqual(expect.arrayContaining([shown(first), shown(second)]))
     expect(version).not.toBe('')
     expect(new Date(now).toISOString()).toBe(now)
@@ -315,7 +316,7 @@ describe('a message', () => {
     expect((await api.fetch(CALLS.config.path, { method: 'POST', headers, body: sealed })).status).toBe(401)
   })
 
-  const LIMITS: [Name, number][] = NAMES.map((name) => [name, name === 'events' ? 256 : 16])
+  const LIMITS: [Name, number][] = NAMES.map((name) => [name, name === 'events' || name === 'seen' ? 256 : 16])
   test.each(LIMITS)('to %s may have %i KiB, and one byte more is a 413', async (name, limit) => {
     const sized = (bytes: number) => despiteReset(() => post(api, CALLS[name], 'x'.repeat(bytes)))
     expectProblem(await replyOf(await sized(limit * 1024)), 401)
