@@ -96,7 +96,7 @@ const untilOf = ({ cardUntil, personUntil }: Candidate): number => {
 
 /** Who may pass now, by the decision itself: whatever it refuses (another card that looks the same too) is not on the list. */
 const whoMayPass = ({ enabled, timezone, pinWindows, schedules }: Head, rows: readonly Candidate[], at: Date) => {
-  const reader = { enabled: enabled === true, timezone }
+  const reader = { enabled: enabled === true, timezone, pinWindows: null }
   // Whoever has to type a PIN as well cannot be let in by a list of cards.
   if (pinWindows !== null && insideAny(readWindows(pinWindows), wallClock(at, timezone))) return []
   const windowsOf = new Map(schedules.map(({ id, windows }) => [id, readWindows(windows)]))
@@ -109,7 +109,9 @@ const whoMayPass = ({ enabled, timezone, pinWindows, schedules }: Head, rows: re
         windows: rule.scheduleId === null ? null : (windowsOf.get(rule.scheduleId) ?? never),
       }),
     )
-    return decide({ late: false, reader, cards: row.shared ? [card, card] : [card], rules }, at) === 'granted'
+    return (
+      decide({ late: false, pin: 'none', reader, cards: row.shared ? [card, card] : [card], rules }, at) === 'granted'
+    )
   })
 }
 

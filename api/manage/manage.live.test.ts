@@ -107,7 +107,6 @@ const addSeen = async () => {
   return String(row?.id)
 }
 
-
 /** Every management endpoint, as OpenAPI spells it. */
 const endpoints: Record<string, Line> = {
   ...Object.fromEntries(
