@@ -16,7 +16,8 @@ export const readJson = (text: string): Payload => {
   }
 }
 
-const INEXACT = /\d{16}|\d[.eE]|-0/
+/** Such numbers stand behind one of these; dates and card numbers in strings do not. */
+const INEXACT = /(?:^|[:,[\s])(?:-?\d+[.eE]|-?\d{16}|-0(?!\d))/
 /** Of a text that is JSON: its strings, and its numbers. A reviver would do, at several times the price. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g
 
@@ -34,13 +35,25 @@ export const at = (payload: Payload, pointer: Pointer): unknown => {
   if (pointer === '') return payload
   if (!pointer.startsWith('/')) return undefined
   let value = payload
-  for (const step of pointer.slice(1).split('/')) {
-    const name = step.replaceAll('~1', '/').replaceAll('~0', '~')
+  for (const name of stepsOf(pointer)) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
     value = (value as Record<string, unknown>)[name]
   }
   return value
 }
+
+/** There are as many pointers as profiles and settings name: each is taken apart once. */
+const stepsOf = (pointer: Pointer): readonly string[] => {
+  const known = steps.get(pointer)
+  if (known) return known
+  const made = pointer
+    .slice(1)
+    .split('/')
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+  steps.set(pointer, made)
+  return made
+}
+const steps = new Map<Pointer, readonly string[]>()
 
 /** A text, a number or a boolean as text; undefined for everything else. */
 export const textOf = (value: unknown): string | undefined =>
