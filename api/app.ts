@@ -34,6 +34,7 @@ import { mySessions } from './manage/my-sessions.ts'
 import { people } from './manage/people.ts'
 import { pins } from './manage/pins.ts'
 import { profiles } from './manage/profiles.ts'
+import { readerKeys } from './manage/reader-keys.ts'
 import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
@@ -100,6 +101,7 @@ export const management = new Hono<AppEnv>()
   .route('/readers', readers)
   .route('/profiles', profiles)
   .route('/unknown-readers', unknownReaders)
+  .route('/readers', readerKeys)
   .route('/rules', rules)
   .route('/bridges', bridges)
   .route('/accounts', accounts)

@@ -58,6 +58,8 @@ const LINES: Record<string, string> = {
   'GET /profiles': 'OAPU readers:read',
   'GET /unknown-readers': 'OAPU readers:read',
   'DELETE /unknown-readers/{id}': 'OA readers:write',
+  'POST /readers/{id}/key': 'OA',
+  'DELETE /readers/{id}/key': 'OA',
   ...noun('rules', 'OAPU', 'OA'),
   ...noun('bridges', 'OAPU', 'OA', false),
   'POST /bridges/{id}/rotate': 'OA',

@@ -6,8 +6,9 @@ import { HOLD_MS } from '../contract/scan.ts'
 import { type SiteAnswer, SiteAsk } from '../contract/site.ts'
 import { readers } from '../db/schema.ts'
 import { doc, sealed } from '../docs.ts'
-import type { AppEnv, Db } from '../platform.ts'
-import { confirm, goodGenerations, unseal } from './keys.ts'
+import type { AppEnv, Db, Platform } from '../platform.ts'
+import { confirm, goodGenerations, type SealedBy, unseal } from './keys.ts'
+import { lockedKeys } from './reader-keys.ts'
 
 const { ask, answer } = CALLS.config
 
@@ -39,7 +40,7 @@ const MOST_CHANGES = 2_000
 const forgetChanges = ({ $client: sql }: Db) =>
   sql`delete from site_changes where id < (select max(id) from site_changes)`
 
-const siteReaders = async (db: Db): Promise<SiteAnswer['readers']> => {
+const siteReaders = async (env: Platform, bridge: SealedBy): Promise<SiteAnswer['readers']> => {
   const { id, name, profile, topic, replyTopic, unit, settings, cardView, openMs, pinAlone, offline, offlineHours } =
     readers
   const columns = {
@@ -55,9 +56,16 @@ const siteReaders = async (db: Db): Promise<SiteAnswer['readers']> => {
     pinAlone,
     offline,
     offlineHours,
+    keyGeneration: readers.keyGeneration,
   }
-  const rows = await db.select(columns).from(readers)
-  return rows.map((row) => ({ ...row, holdMs: HOLD_MS }))
+  const rows = await env.doorDb.select(columns).from(readers)
+  return Promise.all(
+    rows.map(async (row) => {
+      const { keyGeneration: _, ...reader } = row
+      const keys = await lockedKeys(env, row, bridge.key)
+      return { ...reader, holdMs: HOLD_MS, ...(keys && { keys }) }
+    }),
+  )
 }
 
 /** What a bridge needs to know of this site. Asked every other second, so an unchanged version costs one statement. */
@@ -78,7 +86,7 @@ export const site = new Hono<AppEnv>().post(
       version,
       now: now().toISOString(),
       snapshot,
-      ...(!unchanged && { readers: await siteReaders(db) }),
+      ...(!unchanged && { readers: await siteReaders(c.env, bridge) }),
     }
     if (changes > MOST_CHANGES) await forgetChanges(db)
 

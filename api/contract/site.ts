@@ -29,6 +29,8 @@ export const SiteReader = v.object({
   offline: v.picklist(OFFLINE),
   /** How old a snapshot may be to decide by. */
   offlineHours: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  /** What it signs with, locked for this bridge (reader-keys.ts), the one in force first. None: it does not sign. */
+  keys: v.optional(v.pipe(v.array(v.string()), v.minLength(1))),
 })
 export type SiteReader = v.InferOutput<typeof SiteReader>
 

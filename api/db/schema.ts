@@ -158,7 +158,7 @@ export const readers = pgTable(
     pinScheduleId: uuid().references(() => schedules.id),
     /** A PIN alone may open, without a card. */
     pinAlone: boolean().notNull().default(false),
-    /** Of the key that a reader with Lintel's own protocol signs with (access/reader-keys.ts); 0 is none. */
+    /** Of the key that a reader with Lintel's own protocol signs with (access/reader-keys.ts); 0 and less is none. */
     keyGeneration: integer().notNull().default(0),
   },
   (t) => [

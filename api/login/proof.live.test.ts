@@ -42,6 +42,8 @@ describe('without a recent proof', () => {
     ['POST', '/bridges', { name: 'Cellar' }],
     ['POST', '/bridges/{id}/rotate'],
     ['DELETE', '/bridges/{id}'],
+    ['POST', '/readers/{id}/key'],
+    ['DELETE', '/readers/{id}/key'],
     ['POST', '/me/totp'],
     ['POST', '/me/totp/confirm', { code: '123456' }],
     ['DELETE', '/me/totp'],

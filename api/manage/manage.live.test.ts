@@ -106,6 +106,9 @@ const addSeen = async () => {
     .returning()
   return String(row?.id)
 }
+/** A reader with Lintel's own protocol. */
+const addOwn = () => add('readers', { profile: 'lintel', topic: `lintel/reader/${next()}/scan`, cardView: 'hex' })
+
 
 /** Every management endpoint, as OpenAPI spells it. */
 const endpoints: Record<string, Line> = {
@@ -208,6 +211,15 @@ const endpoints: Record<string, Line> = {
   'DELETE /enrolments/{id}': { path: async () => `/enrolments/${await addEnrolment()}`, action: 'enrolments.cancel' },
   'POST /imports/people': { action: 'imports.people', file: { type: 'text/csv', body: 'name\nAda' } },
   'POST /bridges/{id}/rotate': { path: () => `/bridges/${there['bridges']}/rotate`, action: 'bridges.rotate' },
+  'POST /readers/{id}/key': { path: async () => `/readers/${await addOwn()}/key`, action: 'readers.key' },
+  'DELETE /readers/{id}/key': {
+    action: 'readers.key.delete',
+    async path() {
+      const path = `/readers/${await addOwn()}/key`
+      await owner.post(path)
+      return path
+    },
+  },
   'POST /accounts/{id}/invitation': {
     path: async () => `/accounts/${await invite()}/invitation`,
     action: 'accounts.invite',
