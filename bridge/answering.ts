@@ -5,8 +5,9 @@ import { eventOf, type Outcome } from './deciding.ts'
 import { isLate } from './echo.ts'
 import type { Keep } from './keep.ts'
 import { type Log, nameOf } from './log.ts'
+import { isOnRecordSince, type OwnProtocol } from './own-protocol/own-protocol.ts'
 import type { Known } from './profiles/hear.ts'
-import type { Message, Vars } from './profiles/profile.ts'
+import type { Dropped, Message, Vars } from './profiles/profile.ts'
 import { messagesOf, openingVars } from './profiles/tell.ts'
 import { Unacknowledged } from './publish.ts'
 import type { ReaderStates } from './reader-state.ts'
@@ -23,11 +24,13 @@ type Parts = {
   publish(message: Message, lifeMs?: number): Promise<void>
   states: ReaderStates
   keep: Keep
+  own: OwnProtocol
+  drop(why: Dropped): undefined
   log: Log
 }
 
 /** What opens goes out now or never: not after its time, not into a queue, not to be kept by the broker. */
-export const answeringBy = ({ api, age, publish, states, keep, log }: Parts) => {
+export const answeringBy = ({ api, age, publish, states, keep, own, drop, log }: Parts) => {
   const answer = async (
     { reader, profile, vars }: Known,
     { scan, outcome }: Taken,
@@ -36,26 +39,28 @@ export const answeringBy = ({ api, age, publish, states, keep, log }: Parts) => 
     const { decision, reason: why, openMs, expiresAt, name = '' } = await outcome
     // What a reader did itself is not for us to open once more, nor to refuse.
     if (scan.decided) return
+    if (profile.verify && isOnRecordSince(scan.at, expiresAt)) return drop('replayed')
     const left = Math.min(by - performance.now(), Date.parse(expiresAt) - api.clock.now().getTime())
     const expired = left <= 0
     // Nor into a broker that has gone quiet, which might pass it on when it wakes.
     const opens = why === 'granted' && !expired && !isLate(age())
+    const late: Reason = expired ? 'late' : 'unavailable'
+    const said = why === 'granted' && !opens ? late : why
     const told = openingVars(openMs, api.clock.now(), new Date(expiresAt))
-    const all = { ...vars, ...told, card: scan.card, id: scan.id, reason: why, ...(wantsName(profile) && { name }) }
+    const all = { ...vars, ...told, card: scan.card, id: scan.id, reason: said, ...(wantsName(profile) && { name }) }
     const ip = needsAddress(profile) ? states.address(reader.id, unit) : undefined
     const messages = messagesOf(opens ? profile.grant : profile.deny, all, {
       ...(ip !== undefined && { ip }),
       ...found,
     })
-    const sent = await send(reader, messages, opens ? performance.now() + left : undefined)
-    // Only the address is missing, which the device has not said for a while.
+    const dressed = profile.verify ? messages.map((message) => own.sign(reader, message)) : messages
+    const sent = await send(reader, dressed, opens ? performance.now() + left : undefined)
     // Only the address can be missing, which the device has not said for a while.
     const lost = opens && messages.length === 0 && needsAddress(profile) && ip === undefined
     if (lost) log('warn', 'no_address', { reader: reader.id, say: SAY_ADDRESS })
     // On record it would be an opening that never was.
     if (first && decision === 'granted' && (lost || (messages.length > 0 && !(opens && sent)))) {
-      const reason: Reason = expired ? 'late' : 'unavailable'
-      await keep.atLast(eventOf(scan, { reason, openMs: 0 }))
+      await keep.atLast(eventOf(scan, { reason: late, openMs: 0 }))
     }
   }
 

@@ -95,6 +95,7 @@ beforeEach(() => {
       close() {},
     },
     queue: queueOf(),
+    own: { use() {}, believe: () => ({ refused: 'malformed' }), sign: (_, answer) => answer },
     log: (level, event, fields = {}) => logged.push(JSON.stringify({ level, event, ...fields })),
     onState: ({ id }, { is }) => states.push([id, is]),
   })

@@ -6,6 +6,7 @@ import type { Keep } from './keep.ts'
 import type { Link } from './link.ts'
 import { counterOf, dropCounter, type Log, nameOf } from './log.ts'
 import type { Offline } from './offline.ts'
+import type { OwnProtocol } from './own-protocol/own-protocol.ts'
 import type { Known } from './profiles/hear.ts'
 import type { Dropped, Heard, Message } from './profiles/profile.ts'
 import type { Queue } from './queue.ts'
@@ -27,6 +28,7 @@ export type Parts = {
   keep: Keep
   arrivals: Arrivals
   queue: Queue
+  own: OwnProtocol
   log: Log
   onState?(reader: SiteReader, state: State): void
 }
@@ -107,6 +109,7 @@ export const bridgeOn = (parts: Parts): Bridge => {
   return {
     receive,
     use(readers) {
+      parts.own.use(readers)
       routes = routesTo(readers, log)
       return routes.topics
     },

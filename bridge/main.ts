@@ -16,6 +16,8 @@ import { keepIn } from './keep.ts'
 import { linkToApi } from './link.ts'
 import { logger, nameOf } from './log.ts'
 import { startOffline } from './offline.ts'
+import { openCounters } from './own-protocol/counters.ts'
+import { ownProtocol } from './own-protocol/own-protocol.ts'
 import { publishOn } from './publish.ts'
 import { queueOf } from './queue.ts'
 import { whatOf } from './scans.ts'
@@ -43,6 +45,7 @@ const start = async (config: Config) => {
   const api = { url: config.API_URL, id: config.BRIDGE_ID, key: sealingKey(config.BRIDGE_KEY), clock: apiClock() }
   const spool = await openSpool(join(folder, 'spool'))
   const arrivals = openArrivals(join(folder, 'arrivals'))
+  const counters = openCounters(join(folder, 'counters'))
   const offline = await startOffline(api, folder, log)
   const link = linkToApi((state, error) => {
     log(state === 'up' ? 'info' : 'warn', `api_${state}`, error === undefined ? {} : { error })
@@ -72,6 +75,7 @@ const start = async (config: Config) => {
     keep,
     arrivals,
     queue: queueOf(),
+    own: ownProtocol(api.key, counters, log),
     log,
     publish: publishOn(client),
   })
@@ -142,6 +146,7 @@ const start = async (config: Config) => {
     handover.stop()
     await leaveBroker(client, config.BRIDGE_ID)
     arrivals.close()
+    counters.close()
     await spool.close()
   }
 }

@@ -29,11 +29,11 @@ type Around = {
 
 /** Gives when a scan is safe; nothing where there was none. Whatever else is owed to it is followed. */
 export const scansThrough = (parts: Parts, { states, drop, follow }: Around) => {
-  const { api, arrivals } = parts
+  const { api, arrivals, own } = parts
   const once = hold<Taken>()
   const pins = pinsOf()
   const { decide, decideHere } = decidingBy(parts)
-  const { answer, send } = answeringBy({ ...parts, states })
+  const { answer, send } = answeringBy({ ...parts, states, drop })
 
   const take = (by: Known, said: Scanned, arrived: Arrived): Promise<unknown> | undefined => {
     if (said.is === 'record') return takeRecord(by, said, arrived)
@@ -50,10 +50,12 @@ export const scansThrough = (parts: Parts, { states, drop, follow }: Around) => 
     const what = whatOf(reader.id, card)
     const again = message.known(what)
     if (again !== undefined) return again
+    const believed = profile.verify ? own.believe(reader, message, api.clock.now(), waited) : { id: v7() }
+    if ('refused' in believed) return drop(believed.refused)
 
     const arrive = (): Scan => {
       const noted = {
-        id: v7(),
+        id: believed.id,
         readerId: reader.id,
         card,
         at: api.clock.now().toISOString(),

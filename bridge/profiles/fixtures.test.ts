@@ -379,5 +379,6 @@ test.for(titled.filter(([, { dir }]) => dir === 'out'))('%s', ([, line]) => {
 test('every line is tried, and every profile has one', () => {
   expect(titled.length).toBeGreaterThanOrEqual(137)
   const named = new Set(LINES.map((line) => listenedFor(line).profile.name))
-  expect(PROFILES.map(({ name }) => name).filter((name) => !named.has(name))).toEqual([])
+  // Lintel's own protocol has its vectors in own-protocol/.
+  expect(PROFILES.filter(({ name, verify }) => !named.has(name) && !verify)).toEqual([])
 })

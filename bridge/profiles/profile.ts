@@ -134,6 +134,8 @@ export type Profile = {
   keypad?: 'with-card' | 'alone'
   holdMs?: number
   settings: Readonly<Record<string, Setting>>
+  /** Its messages are to be believed only after own-protocol/ has looked at them, and its answers are dressed there. */
+  verify?: 'lintel'
   hears: readonly Hear[]
   grant: Effects
   deny: Effects

@@ -11,6 +11,7 @@ import { fabreaderApdu } from './fabreader-apdu.ts'
 import type { Known } from './hear.ts'
 import { homekeyEsp32 } from './homekey-esp32.ts'
 import { json } from './json.ts'
+import { lintel } from './lintel.ts'
 import { plain } from './plain.ts'
 import type { Profile } from './profile.ts'
 import { tasmota } from './tasmota.ts'
@@ -24,6 +25,7 @@ import { z2mLock } from './z2m-lock.ts'
 /** Every profile that there is, one file each. */
 export const PROFILES: readonly Profile[] = [
   plain,
+  lintel,
   espeasy,
   json,
   espRfidV10,
