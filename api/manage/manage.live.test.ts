@@ -109,7 +109,6 @@ const addSeen = async () => {
 /** A reader with Lintel's own protocol. */
 const addOwn = () => add('readers', { profile: 'lintel', topic: `lintel/reader/${next()}/scan`, cardView: 'hex' })
 
-
 /** Every management endpoint, as OpenAPI spells it. */
 const endpoints: Record<string, Line> = {
   ...Object.fromEntries(
