@@ -188,7 +188,7 @@ const endpoints: Record<string, Line> = {
       return path
     },
   },
-  'PUT /people/{id}/pin': { path: () => `/people/${there['people']}/pin`, body: () => ({}), action: 'people.pin.set' },
+  'PUT /people/{id}/pin': { path: () => `/people/${there['people']}/pin`, action: 'people.pin.set' },
   'DELETE /people/{id}/pin': {
     action: 'people.pin.remove',
     async path() {
