@@ -18,6 +18,8 @@ import { type Ends, placeFor } from './world.ts'
 // npm run bench: scan → answer at the reader, against the floor: MQTT in → one POST → one committed insert → MQTT out.
 
 const SMALL_CARDS = 1_000
+/** At the large site, besides those that scan: whether one reader more costs anything. */
+const IDLE_READERS = 500
 /** Scans after which V8 has compiled what is hot: a bridge runs for months, and its first second is not its speed. */
 const WARM_UP = 5_000
 const say = (text: string) => console.error(text)
@@ -101,9 +103,17 @@ const bench = async (options: Options, folder: string, processes: Processes, end
     large: await placeFor(world, 'large'),
   }
   const sizes = { small: `${count(SMALL_CARDS)} cards`, large: `${count(options.cards)} cards` }
-  sayWhen(`Seeding ${sizes.large} and ${count(options.events)} events …`)
-  const large = await startLintel(places.large, `Lintel with ${sizes.large}`, options.cards, options.events)
-  const small = await startLintel(places.small, `Lintel with ${sizes.small}`, SMALL_CARDS, 0)
+  sayWhen(`Seeding ${sizes.large}, ${count(options.events)} events and ${IDLE_READERS} readers of every profile …`)
+  const large = await startLintel(places.large, `Lintel with ${sizes.large}`, {
+    cards: options.cards,
+    events: options.events,
+    idle: IDLE_READERS,
+  })
+  const small = await startLintel(places.small, `Lintel with ${sizes.small}`, {
+    cards: SMALL_CARDS,
+    events: 0,
+    idle: 0,
+  })
   const floor = await startFloor(places.floor, SMALL_CARDS)
 
   const sites = { floor, small: small.site, large: large.site }

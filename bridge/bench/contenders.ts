@@ -25,10 +25,11 @@ const npmRun = async (name: 'api' | 'bridge'): Promise<string[]> => {
 /** Where everything happens: a database of one's own, and topics that nobody else uses. */
 export type Place = { processes: Processes; mqtt: string; prefix: string; database: { url: string; sql: Sql } }
 
-export const siteAt = (prefix: string, name: string, cards: number, readers = READERS): Site => ({
+export const siteAt = (prefix: string, name: string, cards: number, readers = READERS, idle = 0): Site => ({
   name,
   cards,
   readers,
+  idle,
   scanTopic: (reader) => `${prefix}/scan/${reader}`,
   replyTopic: (reader) => `${prefix}/open/${reader}`,
 })
@@ -43,8 +44,13 @@ export const startFloor = async ({ processes, mqtt, prefix, database }: Place, c
 export type Lintel = { site: Site; pids: { api: number; bridge: number } }
 
 /** Lintel as it is deployed: migrated, seeded, an API process, a bridge registered over HTTP, a bridge process. */
-export const startLintel = async (place: Place, name: string, cards: number, events: number): Promise<Lintel> => {
-  const site = siteAt(place.prefix, name, cards)
+export const startLintel = async (
+  place: Place,
+  name: string,
+  size: { cards: number; events: number; idle: number },
+): Promise<Lintel> => {
+  const { cards, events, idle } = size
+  const site = siteAt(place.prefix, name, cards, READERS, idle)
   const api = await startApi(place, site, events)
   const bridge = await startBridge(place, name, api)
   return { site, pids: { api: api.pid, bridge: bridge.pid } }

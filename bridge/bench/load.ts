@@ -8,6 +8,8 @@ export type Site = {
   replyTopic(reader: number): string
   cards: number
   readers: number
+  /** Readers of every profile that are there besides, and silent. */
+  idle: number
 }
 
 export const READERS = 50

@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { PROFILES } from '../../api/contract/profiles.ts'
 import { FIRST_CARD, type Site } from './load.ts'
 
 const GROUPS = 20
@@ -39,6 +40,8 @@ export const seed = async (sql: Sql, site: Site, events: number): Promise<void> 
     from generate_series(0, ${2 * GROUPS - 1}) n`)
   await run('insert into rule_readers (rule_id, reader_id) select u.id, r.id from rules u, readers r')
 
+  if (site.idle > 0) await run(IDLE, [JSON.stringify(idleReaders(site.idle))])
+
   const people = `generate_series(0, ${cards - 1}) n`
   await run(`insert into people (id, name) select ${id('person', 'n')}, 'Person ' || n from ${people}`)
   await run(`insert into group_people (person_id, group_id)
@@ -53,6 +56,26 @@ export const seed = async (sql: Sql, site: Site, events: number): Promise<void> 
   await ifAllowed(run('checkpoint'))
   await run('reset all')
 }
+
+const IDLE = `
+  insert into readers (id, name, profile, topic, unit, settings, card_view, timezone, open_ms)
+  select gen_random_uuid(), 'Idle ' || topic, profile, topic, unit, settings, card_view, 'Europe/Prague', 3000
+  from jsonb_to_recordset($1::text::jsonb) as r (profile text, topic text, unit text, settings jsonb, card_view text)`
+
+/** Readers of every profile in turn, at topics of their own. */
+const idleReaders = (count: number) =>
+  Array.from({ length: count }, (_, n) => {
+    const profile = PROFILES[n % PROFILES.length]
+    const [template = ''] = profile?.topics ?? []
+    const needed = Object.entries(profile?.settings ?? {}).filter(([, { required }]) => required)
+    return {
+      profile: profile?.name,
+      topic: template.replaceAll(/\{\w+(\.\.\.|\/)?\}/g, (_, how) => `lintel-bench-idle/${n}${how === '/' ? '/' : ''}`),
+      unit: profile?.unit ? `idle-${n}` : null,
+      settings: Object.fromEntries(needed.map(([name]) => [name, '/card'])),
+      card_view: profile?.views[0],
+    }
+  })
 
 /** One in twenty is a card that nobody knows, as at any door. */
 const seedEvents = (sql: Sql, { cards, readers }: Site, events: number) =>
