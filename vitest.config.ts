@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 // Test files share a process one after another: wrangler alone takes seconds to load, and each has its own database.
-const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false }
+const setupFiles = ['./api/testing/endings.ts']
+const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false, setupFiles }
 
 /**
  * `x.test.ts` needs nothing; `x.live.test.ts` needs a database or a broker: embedded ones, unless TEST_DATABASE_URL or
@@ -13,7 +14,7 @@ export default defineConfig({
     // What a bridge is tested for is mostly waiting: so beside it something else runs, on two cores too, and one more.
     maxWorkers: 3,
     projects: [
-      { test: { name: 'unit', include: ['{api,bridge}/**/*.test.ts'], exclude: ['**/*.live.test.ts'] } },
+      { test: { name: 'unit', include: ['{api,bridge}/**/*.test.ts'], exclude: ['**/*.live.test.ts'], setupFiles } },
       { test: { name: 'node', include: ['api/**/*.live.test.ts'], provide: { runtime: 'node' }, ...live } },
       { test: { name: 'workerd', include: ['api/**/*.live.test.ts'], provide: { runtime: 'workerd' }, ...live } },
       { test: { name: 'bridge', include: ['bridge/**/*.live.test.ts'], ...live } },

@@ -196,9 +196,14 @@ describe('every input has its bound', () => {
     ]
     const text = schema.type === 'string'
     const bound = ['maxLength', 'enum', 'const', 'pattern', 'format'].some((word) => word in schema)
-    const open = schema.type === 'object' && schema['additionalProperties'] !== false
+    const others = schema['additionalProperties']
+    // Fields by any name: so many of them, with names so long.
+    const counted =
+      'maxProperties' in schema && 'propertyNames' in schema && 'maxLength' in (schema['propertyNames'] as Schema)
+    const open = schema.type === 'object' && others !== false && !counted
     return [
       ...inner,
+      ...(counted ? unbounded(others as Schema, `${path}.*`) : []),
       ...(text && !bound ? [path] : []),
       ...(schema.type === 'array' && !('maxItems' in schema) ? [path] : []),
       ...(open ? [`${path} (other fields)`] : []),

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import type { MqttClient } from 'mqtt'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { connectToBroker } from './broker.ts'
 import { publishOn, Unacknowledged } from './publish.ts'
 
@@ -32,10 +32,10 @@ beforeAll(async () => {
   publish = publishOn(client)
   client.connect()
   await next('connect')
-  afterAll(() => {
+  return () => {
     client.end(true)
     server.close()
-  })
+  }
 })
 
 const reconnect = async () => {

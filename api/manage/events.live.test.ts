@@ -169,6 +169,7 @@ describe('explain', () => {
         { id: closed.id, groupId: group, scheduleId: never.id, open: false },
       ],
       pin: 'not asked',
+      hints: [],
     })
     await admin.delete(`/rules/${closed.id}`)
   })
@@ -186,6 +187,7 @@ describe('explain', () => {
       matches: [],
       rules: [],
       pin: 'not asked',
+      hints: [],
     })
   })
 

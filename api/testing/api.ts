@@ -1,5 +1,5 @@
 import { v7 } from 'uuid'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
 import { createTestHarness } from 'wrangler'
 import { app } from '../app.ts'
 import { readConfig } from '../config.ts'
@@ -11,6 +11,7 @@ import { byHook } from '../mail/hook.ts'
 import { asset } from '../node.ts'
 import { type Db, database, type Platform } from '../platform.ts'
 import { freshDatabase } from './database.ts'
+import { whenFileEnds } from './endings.ts'
 import { type Mailbox, openMailbox } from './mailbox.ts'
 
 /** Of every account that the tests sign in with, and its hash at cost 4, so that neither making an account nor its sign-in costs anything. */
@@ -132,7 +133,7 @@ export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
   const mailbox = await openMailbox()
   const env = { ...ENV, ...mailbox.env, ...more }
   const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url, env) : onNode(db, env)
-  afterAll(async () => {
+  whenFileEnds(async () => {
     await close()
     await mailbox.close()
     await sql.end()

@@ -2,7 +2,7 @@ import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { KNOWN_CARD, type Site, startSite } from '../testing/site.ts'
 import { type Answered, answerText, macOf, readSaid, scanText } from './message.ts'
 
@@ -150,7 +150,7 @@ test('a bridge that was killed knows the counters; one that knows nothing leaves
   const asked = performance.now()
   site.bridge.child.kill('SIGKILL')
   const elsewhere = await mkdtemp(join(tmpdir(), 'lintel-elsewhere-'))
-  afterAll(() => rm(elsewhere, { recursive: true, force: true }))
+  onTestFinished(() => rm(elsewhere, { recursive: true, force: true }))
   await site.startBridge({ DATA_DIR: elsewhere }).said(/"listening"/)
   await new Promise((done) => setTimeout(done, Math.max(0, 2_200 - (performance.now() - asked))))
   await publish(back, known)

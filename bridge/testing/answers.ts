@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-import { afterAll } from 'vitest'
 import { CALLS, open, SEALED, seal } from '../../api/contract/envelope.ts'
+import { whenFileEnds } from '../../api/testing/endings.ts'
 import type { Api } from '../ask.ts'
 
 type Message = Record<string, unknown>
@@ -27,7 +27,7 @@ export const answerAt = async ({ id, key, clock }: Omit<Api, 'url'>, answers: An
     return response
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  afterAll(async () => {
+  whenFileEnds(async () => {
     server.closeAllConnections()
     server.close()
     await once(server, 'close')

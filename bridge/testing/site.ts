@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { Aedes } from 'aedes'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { v7 } from 'uuid'
-import { afterAll, vi } from 'vitest'
+import { vi } from 'vitest'
 import { freshDatabase } from '../../api/testing/database.ts'
+import { whenFileEnds } from '../../api/testing/endings.ts'
 import { type Call, signIn } from './call.ts'
 import { type Cable, proxyTo } from './proxy.ts'
 
@@ -103,7 +104,7 @@ export const KNOWN_CARD = '6159760'
 export const startSite = async (doors = 24): Promise<Site> => {
   // Whatever was started is ended, last first, also when the start itself fails half-way.
   const endings: (() => Promise<unknown>)[] = []
-  afterAll(async () => {
+  whenFileEnds(async () => {
     for (const end of endings.reverse()) await end()
   })
 
