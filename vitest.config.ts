@@ -4,6 +4,12 @@ import { defineConfig } from 'vitest/config'
 const setupFiles = ['./api/testing/endings.ts']
 const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false, setupFiles }
 
+/** What goes through every route there is asks the same of a real Postgres from Node, and takes workerd minutes. */
+const onNodeOnly =
+  process.env['TEST_DATABASE_URL'] === undefined
+    ? []
+    : ['api/fuzz.live.test.ts', 'api/matrix.live.test.ts', 'api/manage/manage.live.test.ts']
+
 /**
  * `x.test.ts` needs nothing; `x.live.test.ts` needs a database or a broker: embedded ones, unless TEST_DATABASE_URL or
  * TEST_MQTT_URL name real ones. What the API promises is tested through its front door, on Node and on workerd alike.
@@ -16,7 +22,15 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['{api,bridge}/**/*.test.ts'], exclude: ['**/*.live.test.ts'], setupFiles } },
       { test: { name: 'node', include: ['api/**/*.live.test.ts'], provide: { runtime: 'node' }, ...live } },
-      { test: { name: 'workerd', include: ['api/**/*.live.test.ts'], provide: { runtime: 'workerd' }, ...live } },
+      {
+        test: {
+          name: 'workerd',
+          include: ['api/**/*.live.test.ts'],
+          exclude: onNodeOnly,
+          provide: { runtime: 'workerd' },
+          ...live,
+        },
+      },
       { test: { name: 'bridge', include: ['bridge/**/*.live.test.ts'], ...live } },
     ],
   },
