@@ -6,7 +6,8 @@ import { KNOWN_CARD, type Site, startSite } from './testing/site.ts'
 let site: Site
 
 beforeAll(async () => {
-  site = await startSite()
+  // What the tests of others publish meanwhile would be noticed too.
+  site = await startSite(0, { aloneAtBroker: true })
 })
 
 const eventually = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 15_000, interval: 100 })

@@ -164,12 +164,13 @@ test('a new key ends the old one', async () => {
   const old = front.key
   front.key = await newKey(front.id)
   const started = counter
-  // With the next look of the bridge at its site.
+  // With the next look of the bridge at its site, every other second.
+  const patience = { timeout: 15_000, interval: 50 }
   await vi.waitFor(async () => {
     const scan = signed(front, scanOf('61'))
     await publish(front, scan)
-    await vi.waitFor(() => expect(answersTo(front, scan)).toHaveLength(1), { timeout: 150, interval: 20 })
-  })
+    await vi.waitFor(() => expect(answersTo(front, scan)).toHaveLength(1), { timeout: 500, interval: 20 })
+  }, patience)
   expect(counter).toBeGreaterThan(started)
   const before = front.heard.length
   await publish(front, signed({ ...front, key: old }, scanOf(KNOWN_CARD)))

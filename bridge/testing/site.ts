@@ -49,9 +49,9 @@ const stop = async ({ child }: Running) => {
   await once(child, 'exit')
 }
 
-/** The broker of TEST_MQTT_URL, or an embedded one. */
-const broker = async () => {
-  const given = process.env['TEST_MQTT_URL']
+/** The broker of TEST_MQTT_URL, or an embedded one: always for who must not hear what other test files say at the same time. */
+const broker = async (alone: boolean) => {
+  const given = alone ? undefined : process.env['TEST_MQTT_URL']
   if (given) {
     const { hostname, port } = new URL(given)
     return { host: hostname, port: Number(port || 1883), close: async () => {} }
@@ -101,7 +101,7 @@ export const KNOWN_CARD = '6159760'
  * API, broker and bridge as processes that talk to each other as in production, through proxies that can fail them. `doors`
  * are made ahead, for tests that want one like any other.
  */
-export const startSite = async (doors = 24): Promise<Site> => {
+export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Promise<Site> => {
   // Whatever was started is ended, last first, also when the start itself fails half-way.
   const endings: (() => Promise<unknown>)[] = []
   whenFileEnds(async () => {
@@ -126,7 +126,7 @@ export const startSite = async (doors = 24): Promise<Site> => {
   await call('PUT', `/groups/${group.id}/people/${person.id}`)
   await call('POST', '/cards', { personId: person.id, number: KNOWN_CARD, form: 'decimal' })
 
-  const where = await broker()
+  const where = await broker(aloneAtBroker)
   const toBroker = await proxyTo(where.host, where.port)
   const toApi = await proxyTo('127.0.0.1', Number(new URL(apiUrl).port))
   endings.push(where.close, toBroker.close, toApi.close)
