@@ -4,11 +4,14 @@ import { defineConfig } from 'vitest/config'
 const setupFiles = ['./api/testing/endings.ts']
 const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false, setupFiles }
 
-/** What goes through every route there is asks the same of a real Postgres from Node, and takes workerd minutes. */
-const onNodeOnly =
-  process.env['TEST_DATABASE_URL'] === undefined
+/** Commands, which no Worker runs. What goes through every route asks the same of a real Postgres from Node, in less time. */
+const notOnWorkerd = [
+  'api/audit/verify-main.live.test.ts',
+  'api/db/card-keys.live.test.ts',
+  ...(process.env['TEST_DATABASE_URL'] === undefined
     ? []
-    : ['api/fuzz.live.test.ts', 'api/matrix.live.test.ts', 'api/manage/manage.live.test.ts']
+    : ['api/fuzz.live.test.ts', 'api/matrix.live.test.ts', 'api/manage/manage.live.test.ts']),
+]
 
 /**
  * `x.test.ts` needs nothing; `x.live.test.ts` needs a database or a broker: embedded ones, unless TEST_DATABASE_URL or
@@ -26,7 +29,7 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['api/**/*.live.test.ts'],
-          exclude: onNodeOnly,
+          exclude: notOnWorkerd,
           provide: { runtime: 'workerd' },
           ...live,
         },
