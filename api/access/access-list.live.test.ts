@@ -138,6 +138,10 @@ describe('the access list of a reader', () => {
     expect(await cards(id)).toEqual(['D0000001'])
     await api.db.update(readers).set({ pinScheduleId: always }).where(eq(readers.id, id))
     expect(await cards(id)).toEqual([])
+    const unreadable = await add('schedules', { name: 'Unreadable', windows: [] })
+    await api.db.$client`update schedules set windows = '[{"days": 1}]' where id = ${unreadable}`
+    await api.db.update(readers).set({ pinScheduleId: unreadable }).where(eq(readers.id, id))
+    expect(await cards(id)).toEqual([])
     await api.db.update(readers).set({ pinScheduleId: null, enabled: false }).where(eq(readers.id, id))
     expect(await cards(id)).toEqual([])
   })

@@ -4,11 +4,11 @@ import * as v from 'valibot'
 import { AccessListAsk, type AccessListPage } from '../contract/access-list.ts'
 import { type CardFacts, decide, type RuleFacts } from '../contract/decide.ts'
 import { CALLS, SEALED, seal } from '../contract/envelope.ts'
-import { insideAny, readWindows, type Window, wallClock } from '../contract/window.ts'
+import { readAsking, readWindows, type Window } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import { refuse } from '../errors.ts'
 import type { AppEnv } from '../platform.ts'
-import { inMs } from './facts.ts'
+import { inMs, validity } from './facts.ts'
 import { confirm, goodGenerations, unseal } from './keys.ts'
 
 const { ask, answer } = CALLS.accessList
@@ -73,19 +73,11 @@ const candidates = (sql: ISql, readerId: string, after: string | undefined) => s
   where c.id > ${after ?? '00000000-0000-0000-0000-000000000000'}
   order by c.id limit ${PAGE + 1}`
 
-const date = (ms: number | null) => (ms === null ? null : new Date(ms))
-
-const cardFacts = (row: Candidate): CardFacts => ({
-  id: row.cardId,
-  status: row.status,
-  validFrom: date(row.cardFrom),
-  validUntil: date(row.cardUntil),
-  person: {
-    id: row.personId,
-    active: row.active,
-    validFrom: date(row.personFrom),
-    validUntil: date(row.personUntil),
-  },
+const cardFacts = ({ cardId, status, personId, active, ...row }: Candidate): CardFacts => ({
+  id: cardId,
+  status,
+  ...validity(row.cardFrom, row.cardUntil),
+  person: { id: personId, active, ...validity(row.personFrom, row.personUntil) },
 })
 
 /** Unix seconds, and never later than it is meant. */
@@ -96,9 +88,8 @@ const untilOf = ({ cardUntil, personUntil }: Candidate): number => {
 
 /** Who may pass now, by the decision itself: whatever it refuses (another card that looks the same too) is not on the list. */
 const whoMayPass = ({ enabled, timezone, pinWindows, schedules }: Head, rows: readonly Candidate[], at: Date) => {
-  const reader = { enabled: enabled === true, timezone, pinWindows: null }
-  // Whoever has to type a PIN as well cannot be let in by a list of cards.
-  if (pinWindows !== null && insideAny(readWindows(pinWindows), wallClock(at, timezone))) return []
+  // Whoever has to type a PIN as well cannot be let in by a list of cards: nobody has typed one.
+  const reader = { enabled: enabled === true, timezone, pinWindows: readAsking(pinWindows) }
   const windowsOf = new Map(schedules.map(({ id, windows }) => [id, readWindows(windows)]))
   const never: Window[] = []
   return rows.filter((row) => {

@@ -121,7 +121,8 @@ const rulesIn = (rows: readonly Row[]): RuleFacts[] =>
       : [{ id: ruleId, groupId, scheduleId, windows: scheduleId === null ? null : readWindows(windows) }],
   )
 
-const validity = (from: number | null, until: number | null): Validity => ({
+/** From and until as `inMs` gives them. */
+export const validity = (from: number | null, until: number | null): Validity => ({
   validFrom: from === null ? null : new Date(from),
   validUntil: until === null ? null : new Date(until),
 })
