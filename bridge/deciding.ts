@@ -1,5 +1,5 @@
 import type { HandedOver } from '../api/contract/hand-over.ts'
-import { ANSWER_LIFE_MS, type Answer, answerOf, type Scan } from '../api/contract/scan.ts'
+import { ANSWER_LIFE_MS, type Answer, answerOf, readersReason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import { type Api, askAboutScan } from './ask.ts'
 import type { Keep } from './keep.ts'
@@ -81,8 +81,6 @@ const decidedBy = (decided: NonNullable<Scan['decided']>, known: Verdict): Verdi
   reason: readersReason(decided),
   openMs: 0,
 })
-
-export const readersReason = (decided: NonNullable<Scan['decided']>) => `reader_${decided}` as const
 
 /** The scan as it goes into the record. A pin is never written. */
 export const eventOf = ({ id, readerId, card, at }: Scan, verdict: Verdict): HandedOver => ({

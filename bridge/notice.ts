@@ -1,10 +1,11 @@
 import { topicVars } from '../api/contract/profiles.ts'
+import { settingVars } from '../api/contract/reader-topics.ts'
 import { isPlainText } from '../api/contract/scan.ts'
 import type { Seen } from '../api/contract/seen.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import { hear } from './profiles/hear.ts'
 import { at, readJson, textOf } from './profiles/places.ts'
-import type { Hear, Profile, Vars } from './profiles/profile.ts'
+import type { Hear, Profile } from './profiles/profile.ts'
 import { fillTopic } from './profiles/tell.ts'
 
 /** A device by what it publishes: where a reader would have its topic, and what it calls itself. Never a card. */
@@ -54,14 +55,6 @@ const onlyEvidence = (profile: Profile): Profile => ({
   }),
 })
 
-/** What a setting is unless somebody chooses; what is off is not there. */
-const defaultsOf = ({ settings }: Profile): Vars =>
-  Object.fromEntries(
-    Object.entries(settings).flatMap(([name, { default: value }]) =>
-      value === undefined || value === false ? [] : [[name, value === true ? 'true' : value]],
-    ),
-  )
-
 const NOBODY = '00000000-0000-4000-8000-000000000000'
 const readerAt = (profile: Profile, topic: string, cardView: SiteReader['cardView']): SiteReader => ({
   id: NOBODY,
@@ -102,7 +95,8 @@ const readerTopics = (profile: Profile, topic: string): { topic: string; templat
 
 /** Would a reader of this profile take it for something, in any of its views? */
 const speaks = (profile: Profile, reader: string, topic: string, payload: Buffer, now: Date): boolean => {
-  const vars = { ...defaultsOf(profile), ...profile.topics.map((one) => topicVars(one, reader)).find(Boolean) }
+  const inTopic = profile.topics.map((one) => topicVars(one, reader)).find(Boolean)
+  const vars = settingVars(profile.settings, {}, inTopic)
   for (const view of profile.views) {
     const known = { reader: readerAt(profile, reader, view), profile, vars: { ...vars, topic: reader } }
     const heard = hear(known, { topic, payload, retained: false }, now)

@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import * as v from 'valibot'
 import { decide } from '../contract/decide.ts'
 import { CALLS, SEALED, seal } from '../contract/envelope.ts'
-import { Ask, DEADLINE_MS } from '../contract/scan.ts'
+import { Ask, DEADLINE_MS, readersReason } from '../contract/scan.ts'
 import { doc, sealed } from '../docs.ts'
 import { invalid } from '../errors.ts'
 import type { AppEnv } from '../platform.ts'
@@ -33,7 +33,7 @@ export const check = new Hono<AppEnv>().post(
     const late = at.getTime() - Date.parse(scan.at) > DEADLINE_MS
     const known = { ...gathered, facts: { ...gathered.facts, late, pin: 'none' as const } }
     const { facts, name, openMs } = scan.decided ? known : await withPin(c.env, scan, known, at)
-    const reason = scan.decided ? (`reader_${scan.decided}` as const) : decide(facts, at)
+    const reason = scan.decided ? readersReason(scan.decided) : decide(facts, at)
     const [card, second] = facts.cards
     const whose = second ? undefined : card
     const verdict = {

@@ -3,12 +3,12 @@ import * as v from 'valibot'
 import { keysOfScan } from '../contract/card-views.ts'
 import { CALLS, SEALED, seal } from '../contract/envelope.ts'
 import { type HandedOver, HandOver } from '../contract/hand-over.ts'
-import { decisionOf, type Reason } from '../contract/scan.ts'
+import { DECISIONS, decisionOf, type Reason, readersReason } from '../contract/scan.ts'
 import { doc, sealed } from '../docs.ts'
 import { invalid } from '../errors.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { AHEAD_MS } from './check.ts'
-import { confirm, goodGenerations, unseal } from './keys.ts'
+import { confirmNow, unseal } from './keys.ts'
 
 const { ask, answer } = CALLS.events
 
@@ -55,7 +55,7 @@ const recordHandedOver = async ({ $client: sql }: Db, bridgeId: string, now: Dat
         or (events.decision = 'granted' and excluded.reason in ('late', 'unavailable')))`
 }
 
-const BY_READER: readonly Reason[] = ['reader_granted', 'reader_denied']
+const BY_READER: readonly Reason[] = DECISIONS.map(readersReason)
 
 /** With `keys` to look the card up by, where a reader decided and nobody said whose it was. */
 const sourceOf = ({ reason, cardId, personId, card }: Omit<HandedOver, 'at'>) => {
@@ -71,10 +71,7 @@ export const handOver = new Hono<AppEnv>().post(
     const { db, now } = c.env
     const { bridge, message, mark } = await unseal(c.env, await c.req.text(), ask)
     const { events } = v.parse(HandOver, message)
-    const sql = db.$client
-    const [row] = await sql<{ generations: number[] }[]>`
-      select ${goodGenerations(sql)} as generations from bridges b where id = ${bridge.id}`
-    confirm(c.env, bridge, row?.generations ?? [])
+    await confirmNow(c.env, db, bridge)
     for (const [place, { at }] of events.entries()) {
       if (Date.parse(at) > now().getTime() + AHEAD_MS) invalid(`events.${place}.at`, 'is in the future')
     }

@@ -1,4 +1,6 @@
+import * as v from 'valibot'
 import { CARD_VIEWS, type CardView, keysOfScan } from '../contract/card-views.ts'
+import { Uuid } from '../contract/scan.ts'
 import type { Db } from '../platform.ts'
 
 /** What a view makes of a card, in a few words for people. */
@@ -17,7 +19,8 @@ export const MEANING: Record<CardView, string> = {
   text: 'the number as it stands',
 }
 
-export type Hint = { cardId: string; view: CardView; sentence: string }
+export const Hint = v.object({ cardId: Uuid, view: v.picklist(CARD_VIEWS), sentence: v.string() })
+export type Hint = v.InferOutput<typeof Hint>
 
 const MOST = 5
 

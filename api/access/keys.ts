@@ -4,7 +4,7 @@ import { type Audience, claimedBridge, open, type SealingKey, sealingKey } from 
 import { bridges } from '../db/schema.ts'
 import { refuse } from '../errors.ts'
 import { deriveKey, rootKeys } from '../keys.ts'
-import type { Platform } from '../platform.ts'
+import type { Db, Platform } from '../platform.ts'
 
 /** A bridge's 32 bytes. Derived from APP_KEY and stored nowhere, so a stolen database seals nothing. */
 export const bridgeKey = (appKey: Uint8Array, id: string, generation: number): Promise<Uint8Array> =>
@@ -82,6 +82,13 @@ export const unseal = async (
 export const goodGenerations = (sql: ISql) =>
   sql`case when b.previous_until > now() then json_build_array(b.generation, b.generation - 1)
     else json_build_array(b.generation) end`
+
+/** The same for a call that asks the database nothing in which the bridge could be a row too. */
+export const confirmNow = async (env: Platform, { $client: sql }: Db, bridge: SealedBy): Promise<void> => {
+  const [row] = await sql<{ generations: number[] }[]>`
+    select ${goodGenerations(sql)} as generations from bridges b where id = ${bridge.id}`
+  confirm(env, bridge, row?.generations ?? [])
+}
 
 /** A remembered key may be one that was since rotated or deleted: what the database says counts. */
 export const confirm = ({ config }: Platform, bridge: SealedBy, generations: readonly (number | null)[]): void => {

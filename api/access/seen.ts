@@ -6,7 +6,7 @@ import { mistakesIn, profileNamed } from '../contract/profiles.ts'
 import { type Seen, SeenReport } from '../contract/seen.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv, Db } from '../platform.ts'
-import { confirm, goodGenerations, unseal } from './keys.ts'
+import { confirmNow, unseal } from './keys.ts'
 
 const { ask, answer } = CALLS.seen
 
@@ -56,10 +56,7 @@ export const seen = new Hono<AppEnv>().post(
     const { db, now } = c.env
     const { bridge, message, mark } = await unseal(c.env, await c.req.text(), ask)
     const report = v.parse(SeenReport, message)
-    const sql = db.$client
-    const [row] = await sql<{ generations: number[] }[]>`
-      select ${goodGenerations(sql)} as generations from bridges b where id = ${bridge.id}`
-    confirm(c.env, bridge, row?.generations ?? [])
+    await confirmNow(c.env, db, bridge)
     const reply = { ...mark, noted: await note(db, bridge.id, now(), report.seen) }
     return c.body(await seal(reply, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })
   },

@@ -1,4 +1,4 @@
-import { profileNamed, topicVars } from './profiles.ts'
+import { profileNamed, type SettingInfo, topicVars } from './profiles.ts'
 import type { Settings } from './site.ts'
 
 type Placed = {
@@ -8,6 +8,8 @@ type Placed = {
   unit: string | null
   settings: Settings
 }
+
+export type Vars = Readonly<Record<string, string | number>>
 
 /** By the template that a topic came of: two that are equal by chance can so be told from two that the profile wants equal. */
 type Topics = ReadonlyMap<string, string>
@@ -24,29 +26,36 @@ const filled = (reader: Placed, templates: readonly string[]): Topics => {
   const vars = varsOf(reader)
   return new Map(
     templates.flatMap((template): [string, string][] => {
-      const missing = [...template.matchAll(PLACE)].some(([, name = '']) => !vars.has(name))
-      return missing ? [] : [[template, template.replaceAll(PLACE, (_, name: string) => vars.get(name) ?? '')]]
+      const missing = [...template.matchAll(PLACE)].some(([, name = '']) => !Object.hasOwn(vars, name))
+      return missing ? [] : [[template, template.replaceAll(PLACE, (_, name: string) => String(vars[name]))]]
     }),
   )
 }
 
-const varsOf = ({ profile: name, topic, replyTopic, unit, settings }: Placed): Map<string, string> => {
+/** What a reader's own topic and settings say, by name. */
+export const varsOf = ({ profile: name, topic, replyTopic, unit, settings }: Placed): Vars => {
   const profile = profileNamed(name)
-  const inTopic = (profile?.topics ?? []).map((template) => topicVars(template, topic)).find(Boolean) ?? {}
-  const defaults = Object.entries(profile?.settings ?? {}).map(([key, setting]) => [key, setting.default] as const)
-  const said = [
-    ...defaults,
-    ...Object.entries(inTopic),
-    ...Object.entries(settings),
-    ['topic', topic] as const,
-    ['replyTopic', replyTopic ?? undefined] as const,
-    ['unit', unit ?? undefined] as const,
-  ]
-  const vars = new Map<string, string>()
-  for (const [key, value] of said) {
-    if (value === undefined) continue
-    if (value === false) vars.delete(key)
-    else vars.set(key, String(value))
+  const inTopic = (profile?.topics ?? []).map((template) => topicVars(template, topic)).find(Boolean)
+  return {
+    ...settingVars(profile?.settings ?? {}, settings, inTopic),
+    topic,
+    ...(replyTopic !== null && { replyTopic }),
+    ...(unit !== null && { unit }),
+  }
+}
+
+/** Settings as they were chosen, or as they are unless chosen; what is off is not there. */
+export const settingVars = (
+  known: Readonly<Record<string, Pick<SettingInfo, 'default'>>>,
+  chosen: Settings,
+  topic: Vars = {},
+): Vars => {
+  const defaults = Object.entries(known).map(([name, { default: value }]) => [name, value] as const)
+  const all = { ...Object.fromEntries(defaults), ...topic, ...chosen }
+  const vars: Record<string, string | number> = {}
+  for (const [name, value] of Object.entries(all)) {
+    if (value === undefined || value === false) continue
+    vars[name] = value === true ? 'true' : value
   }
   return vars
 }

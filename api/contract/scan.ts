@@ -51,6 +51,9 @@ export const DECISIONS = ['granted', 'denied'] as const
 export const Decision = v.picklist(DECISIONS)
 export type Decision = v.InferOutput<typeof Decision>
 
+/** What a reader did that decides by itself, as a reason. */
+export const readersReason = (decided: Decision) => `reader_${decided}` as const
+
 /** Only `granted` makes Lintel open a door; `reader_granted` says that a reader opened one by itself. */
 export const GRANTING: readonly Reason[] = ['granted', 'reader_granted']
 export const decisionOf = (reason: Reason): Decision => (GRANTING.includes(reason) ? 'granted' : 'denied')

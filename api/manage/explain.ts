@@ -2,8 +2,7 @@ import { eq } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { gatherFacts } from '../access/facts.ts'
-import { hintsFor } from '../access/hints.ts'
-import { CARD_VIEWS } from '../contract/card-views.ts'
+import { Hint, hintsFor } from '../access/hints.ts'
 import { explain as explainDecision, STATUSES } from '../contract/decide.ts'
 import { CardText, Decision, decisionOf, Reason } from '../contract/scan.ts'
 import { cards, people, readers } from '../db/schema.ts'
@@ -24,7 +23,7 @@ const Explanation = v.object({
   rules: v.array(v.object({ id: Id, groupId: Id, scheduleId: v.nullable(Id), open: v.boolean() })),
   pin: v.optional(v.picklist(['asked', 'not asked'])),
   /** Of a card that nobody knows: which cards it would be if the reader had another view. */
-  hints: v.array(v.object({ cardId: Id, view: v.picklist(CARD_VIEWS), sentence: v.string() })),
+  hints: v.array(Hint),
 })
 
 const readerById = async (db: Db, id: string) => {

@@ -1,8 +1,8 @@
 import { and, count, desc, eq, gte, max, min, ne, sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
-import { hintsFor } from '../access/hints.ts'
-import { CARD_VIEWS, type CardView, keyOfScan } from '../contract/card-views.ts'
+import { Hint, hintsFor } from '../access/hints.ts'
+import { type CardView, keyOfScan } from '../contract/card-views.ts'
 import { PIN_ALONE } from '../contract/scan.ts'
 import { events, readers } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
@@ -24,7 +24,7 @@ const UnknownCard = v.object({
   firstSeenAt: time,
   lastSeenAt: time,
   times: v.number(),
-  hints: v.array(v.object({ cardId: Id, view: v.picklist(CARD_VIEWS), sentence: v.string() })),
+  hints: v.array(Hint),
 })
 
 const POSITION = [events.at, events.readerId, events.cardNumber] as const

@@ -1,7 +1,7 @@
+import { settingVars } from '../../api/contract/reader-topics.ts'
 import type { Settings } from '../../api/contract/site.ts'
 import type { Listened } from '../profiles/hear.ts'
 import type { Profile } from '../profiles/profile.ts'
-import { settingVars } from '../profiles/tell.ts'
 import { fabomaticMachine } from './fabomatic.ts'
 import { haDiscovery } from './ha-discovery.ts'
 import { nuki } from './nuki.ts'

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type CardView, keyOfScan } from '../../api/contract/card-views.ts'
+import { settingVars } from '../../api/contract/reader-topics.ts'
 import type { Settings } from '../../api/contract/site.ts'
 import { DOORS } from '../doors/doors.ts'
 import { readerOf } from '../testing/reader.ts'
 import { hear, type Listened, topicsOf } from './hear.ts'
 import type { Effect, Heard, Message, Profile } from './profile.ts'
 import { known, PROFILES } from './profiles.ts'
-import { messagesOf, openingVars, settingVars } from './tell.ts'
+import { messagesOf, openingVars } from './tell.ts'
 
 /* What no message can do, whatever its bytes are and whoever sends it. */
 

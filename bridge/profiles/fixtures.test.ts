@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { type CardView, keyOfCard, keyOfScan } from '../../api/contract/card-views.ts'
 import { mistakesIn } from '../../api/contract/profiles.ts'
+import { settingVars } from '../../api/contract/reader-topics.ts'
 import type { Settings } from '../../api/contract/site.ts'
 import { knownDoor } from '../doors/doors.ts'
 import { readerOf } from '../testing/reader.ts'
 import { hear, type Listened } from './hear.ts'
 import type { Effect, Heard, Message, Vars } from './profile.ts'
 import { known, PROFILES } from './profiles.ts'
-import { messageOf, messagesOf, openingVars, settingVars } from './tell.ts'
+import { messageOf, messagesOf, openingVars } from './tell.ts'
 
 /*
  * Every line of fixtures.jsonl is a message as a firmware sends or wants it. The marks: V is read in the firmware's own

@@ -1,4 +1,8 @@
 import type { CardView } from '../../api/contract/card-views.ts'
+import type { SettingInfo } from '../../api/contract/profiles.ts'
+import type { Vars } from '../../api/contract/reader-topics.ts'
+
+export type { Vars }
 
 /*
  * What a kind of reader (or relay) says and wants to hear: data, and nothing but data, so that a firmware is one file. The
@@ -104,15 +108,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type Effects = readonly (readonly Effect[])[]
 
 /** What a reader of this profile can be told besides its topic. `says` is for whoever sets it up. */
-export type Setting = {
-  kind: 'text' | 'topic' | 'level' | 'pointer' | 'number' | 'boolean' | 'choice'
-  says: string
-  required?: true
-  default?: string | number | boolean
-  choices?: readonly string[]
-  min?: number
-  max?: number
-}
+export type Setting = SettingInfo
 
 export type Profile = {
   name: string
@@ -167,7 +163,6 @@ export type Heard = { vars: Vars; reply: readonly Message[] } & (
   | { is: 'ignore'; why: string }
 )
 
-export type Vars = Readonly<Record<string, string | number>>
 export type Lists = Readonly<Record<string, readonly string[]>>
 export type Message = { topic: string; payload: string; qos: 0 | 1 }
 

@@ -1,38 +1,8 @@
-import { profileNamed, type SettingInfo, topicVars } from '../../api/contract/profiles.ts'
-import type { Settings, SiteReader } from '../../api/contract/site.ts'
-import type { Effect, Effects, Json, Lists, Message, Setting, Vars } from './profile.ts'
+import type { Effect, Effects, Json, Lists, Message, Vars } from './profile.ts'
 
 const PLACE = /\{(\w+)(?:\.\.\.|\/)?(?::(\w+))?\}/g
 const ONE = /^\{(\w+)(?::(\w+))?\}$/
 const LIST = /^\{(\w+)\.\.\.(?::(\w+))?\}$/
-
-/** What a reader's own topic and settings say, by name. */
-export const varsOf = (reader: SiteReader): Vars => {
-  const info = profileNamed(reader.profile)
-  const topic = (info?.topics ?? []).map((template) => topicVars(template, reader.topic)).find(Boolean) ?? {}
-  return {
-    ...settingVars(info?.settings ?? {}, reader.settings, topic),
-    topic: reader.topic,
-    ...(reader.replyTopic !== null && { replyTopic: reader.replyTopic }),
-    ...(reader.unit !== null && { unit: reader.unit }),
-  }
-}
-
-/** Settings as they were chosen, or as they are unless chosen; what is off is not there. */
-export const settingVars = (
-  known: Readonly<Record<string, Setting | SettingInfo>>,
-  chosen: Settings,
-  topic: Vars = {},
-): Vars => {
-  const defaults = Object.entries(known).map(([name, { default: value }]) => [name, value] as const)
-  const all = { ...Object.fromEntries(defaults), ...topic, ...chosen }
-  const vars: Record<string, string | number> = {}
-  for (const [name, value] of Object.entries(all)) {
-    if (value === undefined || value === false) continue
-    vars[name] = value === true ? 'true' : value
-  }
-  return vars
-}
 
 /** Variables about an opening of so many milliseconds at a time. */
 export const openingVars = (openMs: number, at: Date, expiresAt: Date): Vars => ({
