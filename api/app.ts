@@ -22,6 +22,7 @@ import { keys } from './manage/api-keys.ts'
 import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
 import { cards } from './manage/cards.ts'
+import { doors } from './manage/doors.ts'
 import { enrolments } from './manage/enrolments.ts'
 import { events } from './manage/events.ts'
 import { explain } from './manage/explain.ts'
@@ -99,6 +100,7 @@ export const management = new Hono<AppEnv>()
   .route('/groups', groups)
   .route('/schedules', schedules)
   .route('/readers', readers)
+  .route('/doors', doors)
   .route('/profiles', profiles)
   .route('/unknown-readers', unknownReaders)
   .route('/readers', readerKeys)

@@ -31,6 +31,7 @@ const served = async (trusted: string) => {
     asset,
     now: () => new Date(),
     log: () => {},
+    closing: new AbortController().signal,
     address: null,
     mail: undefined,
     later: () => {},

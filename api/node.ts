@@ -73,6 +73,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
   const doorSql = 'socket' in where ? sql : connect(where, 'doors')
   const log = logger(config.LOG_LEVEL)
   const mail = await mailOf(config, log)
+  const closing = new AbortController()
   const platform: Platform = {
     config: config.app,
     db: database(sql),
@@ -83,6 +84,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     asset,
     now: () => new Date(),
     log,
+    closing: closing.signal,
     address: null,
     https: false,
   }
@@ -103,6 +105,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
       firstAccount,
       async close() {
         clearInterval(jobs)
+        closing.abort()
         await closeServer(server)
         await closeDatabase()
       },

@@ -34,6 +34,8 @@ export type Platform = {
   asset(name: string): Promise<Response>
   now(): Date
   log: Log
+  /** Aborted when this process is about to end: whoever keeps a request waiting answers it then. */
+  closing: AbortSignal
   /** Where this request comes from, as far as trusted proxies say; null when nobody knows. */
   address: string | null
   /** It came by HTTPS, as far as trusted proxies say. */

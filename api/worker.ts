@@ -31,6 +31,9 @@ const configOf = (env: Env, request?: Request): Config => {
  */
 const isDevelopment = (request: Request): boolean => isLocal(request.url) && !request.headers.has('cf-ray')
 
+/** Cloudflare ends an isolate without a word. */
+const never = new AbortController().signal
+
 const log: Log = (level, event, fields = {}) => {
   if (level !== 'debug') console[level](JSON.stringify({ level, event, ...fields }))
 }
@@ -66,6 +69,7 @@ const withPlatform = async <T>(
       },
       now: () => new Date(),
       log,
+      closing: never,
       // Set by Cloudflare itself, whatever the client says.
       address: request?.headers.get('cf-connecting-ip') ?? null,
       // Its own URL says so.

@@ -7,6 +7,7 @@ import { SiteReader } from '../api/contract/site.ts'
 import type { Arrival } from './arrivals.ts'
 import { type Bridge, bridgeOn, type State } from './bridge.ts'
 import { linkToApi } from './link.ts'
+import { newsBoard } from './news.ts'
 import type { Message } from './profiles/profile.ts'
 import { Unacknowledged } from './publish.ts'
 import { queueOf } from './queue.ts'
@@ -70,6 +71,11 @@ beforeEach(() => {
   publish = async () => {}
   waited = 0
   const ids = { cardId: '0198c0de-0000-7000-8000-0000000000c1', personId: '0198c0de-0000-7000-8000-0000000000c2' }
+  const news = newsBoard()
+  news.listen((said) => {
+    if (said.is === 'said' && 'reader' in said) states.push([said.reader.id, said.state.is])
+  })
+  const nothing = async () => ({ state: 'refused', detail: 'unknown_door' }) as const
   bridge = bridgeOn({
     api,
     age: () => waited,
@@ -97,7 +103,8 @@ beforeEach(() => {
     queue: queueOf(),
     own: { use() {}, believe: () => ({ refused: 'malformed' }), sign: (_, answer) => answer },
     log: (level, event, fields = {}) => logged.push(JSON.stringify({ level, event, ...fields })),
-    onState: ({ id }, { is }) => states.push([id, is]),
+    doors: { use: () => [], hear: () => false, open: nothing, settle: nothing, stop() {} },
+    news,
   })
   return () => bridge.settle()
 })
@@ -141,7 +148,7 @@ const vfRecord = (uuid: string, serialNo: string, timeStamp: number) => ({
 test('devices that share a topic are told apart, and each is answered by the number it gave', async () => {
   const [a, b] = ['a1', 'b2'].map((unit) => reader('vf-access', `${VF}/access_online`, { unit }))
   const rest = reader('vf-access', `${VF}/access_online`)
-  bridge.use([rest, ...[a, b].flatMap((one) => one ?? [])])
+  bridge.use([rest, ...[a, b].flatMap((one) => one ?? [])], [])
   for (const [uuid, serial] of [
     ['b2', '7'],
     ['a1', '8'],
@@ -160,7 +167,10 @@ test('devices that share a topic are told apart, and each is answered by the num
 
 test('a state that devices share is every reader’s; a scan that nobody is set up for is nobody’s', async () => {
   const [one, two] = ['one', 'two'].map((name) => reader('z2m-keypad', `zigbee2mqtt/${name}`))
-  bridge.use([one, two].flatMap((each) => each ?? []))
+  bridge.use(
+    [one, two].flatMap((each) => each ?? []),
+    [],
+  )
   await done(say('zigbee2mqtt/bridge/state', { state: 'online' }, true))
   await done(say('zigbee2mqtt/three', { action: 'disarm', action_code: '0427' }))
   expect(states).toEqual([one, two].map((each) => [each?.id, 'presence']))
@@ -181,7 +191,7 @@ const espRfid = (uid: string, access = 'Denied', hostname = 'hall') => ({
 const beat = (ip: string, hostname = 'hall') => ({ type: 'heartbeat', time: 1, uptime: 999, ip, hostname })
 
 test('what a reader decided is recorded as that, once, and nothing is published', async () => {
-  bridge.use([reader('esp-rfid-v2', '/rfid/send')])
+  bridge.use([reader('esp-rfid-v2', '/rfid/send')], [])
   say('/rfid/send', beat('192.168.1.50'))
   await done(say('/rfid/send', espRfid('de0ba996', 'Always')))
   await done(say('/rfid/send', espRfid('de0ba996', 'Always')))
@@ -200,7 +210,7 @@ test.each([
 ])('what a reader decided goes into the spool as that when %s', async (_, answer, age) => {
   decide = answer
   waited = age
-  bridge.use([reader('esp-rfid-v2', '/rfid/send')])
+  bridge.use([reader('esp-rfid-v2', '/rfid/send')], [])
   await done(say('/rfid/send', espRfid('de0ba996', 'Always')))
   const whose = { cardId: expect.any(String), personId: expect.any(String) }
   expect(kept).toMatchObject([{ card: 'de0ba996', reason: 'reader_granted', openMs: 0, answered: true, ...whose }])
@@ -209,7 +219,7 @@ test.each([
 
 test('a reader that may leave it to Lintel is opened at the address that its device said last', async () => {
   const settings = { decides: 'lintel' }
-  bridge.use([reader('esp-rfid-v2', '/rfid/send', { settings, holdMs: 0 })])
+  bridge.use([reader('esp-rfid-v2', '/rfid/send', { settings, holdMs: 0 })], [])
   await done(say('/rfid/send', espRfid('de0ba996')))
   await eventually(() => expect(kept).toMatchObject([{ reason: 'unavailable' }]))
   expect(logged.join()).toContain('no_address')
@@ -228,7 +238,7 @@ test('a reader that may leave it to Lintel is opened at the address that its dev
 
 test('a record is one scan however often it comes, and is acknowledged to the device when it is safe', async () => {
   const uuid = 'e4720000964b5c00'
-  bridge.use([reader('vf-access', `${VF}/access_online`)])
+  bridge.use([reader('vf-access', `${VF}/access_online`)], [])
   const at = NOW.getTime() / 1000 - 86_400
   waited = Number.POSITIVE_INFINITY
   await done(say(`${VF}/access`, vfRecord(uuid, 's1', at)))
@@ -249,7 +259,7 @@ test('a record is one scan however often it comes, and is acknowledged to the de
 })
 
 test('a record that is not safe yet is acknowledged to nobody', async () => {
-  bridge.use([reader('vf-access', `${VF}/access_online`)])
+  bridge.use([reader('vf-access', `${VF}/access_online`)], [])
   let go = (_: Partial<Answer>) => {}
   const asking = new Promise<Partial<Answer>>((resolve) => {
     go = resolve
@@ -271,7 +281,7 @@ const esphome = (more: Partial<SiteReader> = {}) =>
 
 test('a PIN belongs to the card before it, is asked anew when it is another, and is kept nowhere', async () => {
   decide = ({ pin }) => ({ reason: pin === undefined ? 'pin_required' : pin === '5040' ? 'granted' : 'wrong_pin' })
-  bridge.use([esphome()])
+  bridge.use([esphome()], [])
   await done(say('hall/tag', 'DE-0B-A9-96'))
   for (const pin of ['9191', '9191', '5040', '5040']) await done(say('hall/pin', pin))
   await eventually(() => expect(published).toHaveLength(5))
@@ -289,10 +299,10 @@ test('a PIN belongs to the card before it, is asked anew when it is another, and
 })
 
 test('a PIN alone is a scan where it may open alone, and else nothing', async () => {
-  bridge.use([esphome()])
+  bridge.use([esphome()], [])
   await done(say('hall/pin', '5040'))
   expect(dropped()).toContain('"pin_without_card":1')
-  bridge.use([esphome({ pinAlone: true })])
+  bridge.use([esphome({ pinAlone: true })], [])
   await done(say('hall/pin', '5040'))
   expect(asked.map(({ scan: { card, pin } }) => [card, pin])).toEqual([['PIN', '5040']])
   expect(noted.map(({ card }) => card)).toEqual(['PIN'])
@@ -300,7 +310,7 @@ test('a PIN alone is a scan where it may open alone, and else nothing', async ()
 
 test('a keypad that asks again is answered by its newest number, and its PIN was typed once', async () => {
   decide = () => ({ reason: 'wrong_pin' })
-  bridge.use([reader('z2m-keypad', 'zigbee2mqtt/keypad', { pinAlone: true, cardView: 'text' })])
+  bridge.use([reader('z2m-keypad', 'zigbee2mqtt/keypad', { pinAlone: true, cardView: 'text' })], [])
   for (const transaction of [99, 99, 100]) {
     const said = { action: 'disarm', action_code: '0427', action_transaction: transaction }
     await done(say('zigbee2mqtt/keypad', said))
@@ -313,7 +323,7 @@ test('a keypad that asks again is answered by its newest number, and its PIN was
 })
 
 test('a reader that came back is not believed at once', async () => {
-  bridge.use([esphome()])
+  bridge.use([esphome()], [])
   for (const said of ['online', 'offline', 'online']) await done(say('hall/status', said, true))
   await done(say('hall/tag', 'DE-0B-A9-96'))
   await done(say('hall/pin', '5040'))
@@ -325,7 +335,7 @@ test('a reader that came back is not believed at once', async () => {
 
 test('what opens goes out in its order, and where the first does not, the rest does not either', async () => {
   const settings = { relay: 2, pulse: true }
-  bridge.use([reader('tasmota', 'tele/door/SENSOR', { settings, holdMs: 0 })])
+  bridge.use([reader('tasmota', 'tele/door/SENSOR', { settings, holdMs: 0 })], [])
   const scan = { RC522: { UID: 'DE0BA996' } }
   await done(say('tele/door/SENSOR', scan))
   const both = ['cmnd/door/PulseTime2 30', 'cmnd/door/POWER2 ON']
@@ -339,7 +349,7 @@ test('what opens goes out in its order, and where the first does not, the rest d
 
 test('when nobody knows whether the last of it arrived, the opening stays on record', async () => {
   publish = () => Promise.reject(new Unacknowledged())
-  bridge.use([reader('vf-access', `${VF}/access_online`)])
+  bridge.use([reader('vf-access', `${VF}/access_online`)], [])
   await done(say(`${VF}/access_online`, vf('e4720000964b5c00', '1')))
   await eventually(() => expect(logged.join()).toContain('"unanswered"'))
   await bridge.settle()
@@ -347,10 +357,10 @@ test('when nobody knows whether the last of it arrived, the opening stays on rec
 })
 
 test('whose card it is is asked only for a display; without a name it is answered all the same', async () => {
-  bridge.use([
-    reader('fabomatic', 'machine/1', { cardView: 'hex4-reversed' }),
-    reader('plain', 'door', { replyTopic: 'open' }),
-  ])
+  bridge.use(
+    [reader('fabomatic', 'machine/1', { cardView: 'hex4-reversed' }), reader('plain', 'door', { replyTopic: 'open' })],
+    [],
+  )
   decide = () => ({ name: 'Ada' })
   await done(say('machine/1', { action: 'checkuser', uid: '96a90bde' }))
   decide = () => ({})
@@ -363,7 +373,7 @@ test('whose card it is is asked only for a display; without a name it is answere
 
 test('what is no scan is counted, told on, and written down by ids alone', async () => {
   const tasmota = reader('tasmota', 'tele/door/SENSOR', { settings: { contact: 1 } })
-  bridge.use([tasmota])
+  bridge.use([tasmota], [])
   await done(say('stat/door/RESULT', { Switch1: { Action: 'ON' } }))
   await done(say('tele/door/LWT', 'Online', true))
   expect(states).toEqual([
@@ -376,7 +386,7 @@ test('what is no scan is counted, told on, and written down by ids alone', async
 
 test('a message with several cards in it is acknowledged when all of them are safe', async () => {
   const settings = { listAt: '/tags', cardAt: '/id' }
-  bridge.use([reader('json', 'uhf', { settings, replyTopic: 'open' })])
+  bridge.use([reader('json', 'uhf', { settings, replyTopic: 'open' })], [])
   let go = () => {}
   const asking = new Promise<void>((resolve) => {
     go = resolve

@@ -1,10 +1,12 @@
-import type { SiteReader } from '../api/contract/site.ts'
+import type { SiteDoor, SiteReader } from '../api/contract/site.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Api } from './ask.ts'
 import type { Message as Came } from './broker.ts'
+import type { Doors } from './doors/doors.ts'
 import type { Keep } from './keep.ts'
 import type { Link } from './link.ts'
 import { counterOf, dropCounter, type Log, nameOf } from './log.ts'
+import type { NewsBoard } from './news.ts'
 import type { Offline } from './offline.ts'
 import type { OwnProtocol } from './own-protocol/own-protocol.ts'
 import type { Known } from './profiles/hear.ts'
@@ -29,15 +31,16 @@ export type Parts = {
   arrivals: Arrivals
   queue: Queue
   own: OwnProtocol
+  doors: Doors
+  news: NewsBoard
   log: Log
-  onState?(reader: SiteReader, state: State): void
 }
 
 export type Bridge = {
   /** Every message of the broker's goes through here. */
   receive(message: Came): void
-  /** The readers in force from now on; gives every topic on which one of them is heard. */
-  use(readers: readonly SiteReader[]): string[]
+  /** The readers and doors in force from now on; gives every topic on which one of them is heard. */
+  use(readers: readonly SiteReader[], doors: readonly SiteDoor[]): string[]
   /** The connection to the broker ended. */
   brokerLost(): void
   /** Takes no more messages, and resolves when every scan that arrived has been answered and is safe. */
@@ -46,7 +49,7 @@ export type Bridge = {
 
 /** One scan, one way: topic → decode → ask, or decide here → make safe → publish → acknowledge. */
 export const bridgeOn = (parts: Parts): Bridge => {
-  const { api, age, log, onState } = parts
+  const { api, age, doors, log, news } = parts
   const drops = dropCounter(log)
   const heardOf = counterOf<State['is']>(log, 'heard')
   const states = readerStates()
@@ -72,8 +75,9 @@ export const bridgeOn = (parts: Parts): Bridge => {
     if (stopped) return
     const came = { message, at: performance.now(), waited: age() }
     const said = routes?.hear(message, api.clock.now()) ?? { dropped: 'foreign_topic' }
+    const fromDoor = doors.hear(message)
     if ('dropped' in said) {
-      drops.drop(said.dropped)
+      if (!fromDoor || said.dropped !== 'foreign_topic') drops.drop(said.dropped)
       return message.acknowledge()
     }
     const safe = said.flatMap(({ by, heard, unit }) => heard.flatMap((one) => take(by, one, { ...came, unit }) ?? []))
@@ -103,15 +107,15 @@ export const bridgeOn = (parts: Parts): Bridge => {
     if (state.is === 'heartbeat') states.beat(reader.id, unit, state.vars['ip'])
     log('debug', 'heard', { reader: reader.id, is: state.is })
     heardOf.count(state.is)
-    onState?.(reader, state)
+    news.tell({ is: 'said', reader, state })
   }
 
   return {
     receive,
-    use(readers) {
+    use(readers, siteDoors) {
       parts.own.use(readers)
       routes = routesTo(readers, log)
-      return routes.topics
+      return [...new Set([...routes.topics, ...doors.use(siteDoors, readers)])]
     },
     brokerLost: states.brokerLost,
     async settle() {

@@ -8,12 +8,17 @@ import { aside } from './aside.ts'
 import { bridgeOn } from './bridge.ts'
 import { connectToBroker, cutOff, handInto, hearFrom, type InHand, leaveBroker } from './broker.ts'
 import { apiClock } from './clock.ts'
+import { followCommands } from './commands.ts'
 import { type Config, readConfig } from './config.ts'
+import { openDeviceEvents } from './device-events/device-events.ts'
+import { doorsOn } from './doors/doors.ts'
 import { echoThrough } from './echo.ts'
 import { handingOver } from './handing-over.ts'
+import { homeAssistant } from './home-assistant/home-assistant.ts'
 import { keepIn } from './keep.ts'
 import { linkToApi } from './link.ts'
 import { logger, nameOf } from './log.ts'
+import { newsBoard } from './news.ts'
 import { startOffline } from './offline.ts'
 import { openCounters } from './own-protocol/counters.ts'
 import { ownProtocol } from './own-protocol/own-protocol.ts'
@@ -66,6 +71,10 @@ const start = async (config: Config) => {
       cutOff(client)
     },
   )
+  const news = newsBoard()
+  const publish = publishOn(client)
+  const deviceEvents = await openDeviceEvents({ api, folder, news, link, log })
+  const doors = doorsOn({ api, publish, news, log })
   const bridge = bridgeOn({
     api,
     age: echo.age,
@@ -75,8 +84,10 @@ const start = async (config: Config) => {
     arrivals,
     queue: queueOf(),
     own: ownProtocol(api.key, counters, log),
+    doors,
+    news,
     log,
-    publish: publishOn(client),
+    publish,
   })
 
   const inHand: InHand = new Map()
@@ -107,8 +118,10 @@ const start = async (config: Config) => {
   client.on('close', () => {
     echo.reset()
     bridge.brokerLost()
+    news.tell({ is: 'broker', connected: false })
   })
   client.on('connect', () => {
+    news.tell({ is: 'broker', connected: true })
     setTimeout(() => {
       if (!client.connected || Number.isFinite(echo.age())) return
       const say = `The broker does not give back what is published on ${echoed}: allow it, or every scan counts as late.`
@@ -120,12 +133,14 @@ const start = async (config: Config) => {
     log('info', 'listening', { topics })
     process.send?.('listening')
   })
+  const athome = homeAssistant({ config, doors, news, log })
   const beside = aside({ config, api, link, log, folder })
   let connected = false
   const site = await followSite(api, folder, link, log, {
-    readers(readers) {
-      subscriptions.want(bridge.use(readers))
+    site(readers, doors) {
+      subscriptions.want(bridge.use(readers, doors))
       beside.readers(readers)
+      news.tell({ is: 'site', readers, doors })
       if (!connected) client.connect()
       connected = true
     },
@@ -135,14 +150,19 @@ const start = async (config: Config) => {
     },
   })
   const handover = handingOver(api, spool, link, log)
+  const commands = followCommands({ api, doors, site, link, log })
 
   return async () => {
+    commands.stop()
     site.stop()
     echo.stop()
+    doors.stop()
+    await athome.stop()
     await beside.stop()
     await subscriptions.leave()
     await bridge.settle()
     handover.stop()
+    await deviceEvents.close()
     await leaveBroker(client, config.BRIDGE_ID)
     arrivals.close()
     counters.close()

@@ -16,6 +16,7 @@ import {
 import type { Api } from './ask.ts'
 import { type Offline, startOffline } from './offline.ts'
 import { type Answers, answerAt } from './testing/answers.ts'
+import { readerOf } from './testing/reader.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'lintel-offline-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -36,22 +37,8 @@ const SITE: SnapshotSite = {
   rules: [{ id: ALWAYS, groupId: STAFF, scheduleId: null, readerIds: [READER] }],
 }
 
-const door = (more: Partial<SiteReader> = {}): SiteReader => ({
-  id: READER,
-  name: 'Door',
-  profile: 'plain',
-  topic: 'door',
-  replyTopic: null,
-  unit: null,
-  settings: {},
-  cardView: 'hex',
-  openMs: 3_000,
-  pinAlone: false,
-  holdMs: 3_000,
-  offline: 'snapshot',
-  offlineHours: 24,
-  ...more,
-})
+const door = (more: Partial<SiteReader> = {}): SiteReader =>
+  readerOf({ id: READER, profile: 'plain', topic: 'door', cardView: 'hex', ...more })
 
 type Row = Partial<SnapshotRow> & { number?: string }
 type Facts = Partial<SnapshotSite> & { pages?: Row[][]; cards?: number }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { SiteReader } from '../api/contract/site.ts'
+import { SiteDoor, SiteReader } from '../api/contract/site.ts'
 import { type Api, askForSite } from './ask.ts'
 import type { Link } from './link.ts'
 import { type Log, nameOf } from './log.ts'
@@ -9,7 +9,7 @@ import { sealedFile } from './sealed-file.ts'
 /** How often the bridge asks whether anything has changed. Milliseconds. */
 const EVERY_MS = 2_000
 
-const Kept = v.object({ version: v.string(), readers: v.array(SiteReader) })
+const Kept = v.object({ version: v.string(), readers: v.array(SiteReader), doors: v.optional(v.array(SiteDoor), []) })
 
 export type Site = {
   /** Ask now, not only when it is time. */
@@ -18,8 +18,8 @@ export type Site = {
 }
 
 type Told = {
-  /** All readers, at first and whenever one of them changes. */
-  readers(readers: SiteReader[]): void
+  /** All readers and doors, at first and whenever one of them changes. */
+  site(readers: SiteReader[], doors: SiteDoor[]): void
   /** The version of the facts that is in force, at each answer. */
   facts(version: string, at: Date): void
 }
@@ -37,7 +37,7 @@ export const followSite = async (api: Api, folder: string, link: Link, log: Log,
   const before = known && v.safeParse(Kept, JSON.parse(known.toString()))
   if (before?.success) {
     version = before.output.version
-    tell.readers(before.output.readers)
+    tell.site(before.output.readers, before.output.doors)
     log('info', 'site', { readers: before.output.readers.length, from: 'disk' })
   }
 
@@ -48,11 +48,12 @@ export const followSite = async (api: Api, folder: string, link: Link, log: Log,
     link.up()
     if (stopped) return
     if (site.readers) {
-      tell.readers(site.readers)
+      const { readers, doors = [] } = site
+      tell.site(readers, doors)
       version = site.version
-      log('info', 'site', { readers: site.readers.length, from: 'api' })
+      log('info', 'site', { readers: readers.length, from: 'api' })
       await file
-        .write(Buffer.from(JSON.stringify({ version, readers: site.readers })))
+        .write(Buffer.from(JSON.stringify({ version, readers, doors })))
         .catch((error: unknown) => log('warn', 'site_not_kept', { error: nameOf(error) }))
     }
     tell.facts(site.snapshot, new Date(site.now))

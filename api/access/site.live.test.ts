@@ -39,6 +39,9 @@ const messages: Record<Name, () => Record<string, unknown>> = {
     seen: [{ profile: 'plain', topic: 'a/b', at: new Date().toISOString(), messages: 1 }],
   }),
   accessList: () => ({ readerId: listed }),
+  commands: () => ({ waitMs: 0 }),
+  outcomes: () => ({ outcomes: [{ id: SOMEWHERE, state: 'refused', detail: 'expired' }] }),
+  deviceEvents: () => ({ events: [], seen: [] }),
 }
 const NAMES = Object.keys(messages) as (keyof typeof messages)[]
 const asks = (who: Bridge) => Promise.all(NAMES.map((name) => who.ask(CALLS[name], messages[name]())))

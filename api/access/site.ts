@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
-import type { ISql } from 'postgres'
+import type { ISql, PendingQuery, Row } from 'postgres'
 import * as v from 'valibot'
 import { CALLS, SEALED, seal } from '../contract/envelope.ts'
 import { HOLD_MS } from '../contract/scan.ts'
-import { type SiteAnswer, SiteAsk } from '../contract/site.ts'
-import { readers } from '../db/schema.ts'
+import { type SiteAnswer, SiteAsk, type SiteDoor, type SiteReader } from '../contract/site.ts'
+import { readWindows } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv, Db, Platform } from '../platform.ts'
 import { confirm, goodGenerations, type SealedBy, unseal } from './keys.ts'
@@ -16,16 +16,28 @@ type CheckedIn = { generations: number[]; version: string; snapshot: string; cha
 
 /** Note that the bridge was here, and read what it needs to compare, in one statement. */
 const checkIn = async ({ $client: sql }: Db, bridgeId: string, now: Date): Promise<CheckedIn | undefined> => {
-  // A row's xmin changes with every write to it, so this digest changes with every commit that changes a reader; a
-  // column of times would miss a transaction that began earlier and committed later.
   const [row] = await sql<CheckedIn[]>`
     update bridges b set last_seen_at = ${now.toISOString()} where id = ${bridgeId}
     returning ${goodGenerations(sql)} as generations,
-      (select md5(coalesce(string_agg(id::text || xmin::text, ',' order by id), '')) from readers) as version,
+      ${siteVersion(sql)} as version,
       ${factsVersion(sql)} as snapshot,
       (select count(*)::int from site_changes) as changes`
   return row
 }
+
+/**
+ * The version of what a bridge is told of a site: its readers and doors, the schedules these are held open by, and whether
+ * they are locked down. A row's xmin changes with every write to it, so this digest changes with every commit that changes
+ * one of them; a column of times would miss a transaction that began earlier and committed later.
+ */
+export const siteVersion = (sql: ISql) => sql`(select md5(coalesce(string_agg(row, ',' order by row), '')) from (
+    select id::text || xmin::text as row from readers
+    union all select id::text || xmin::text from doors
+    union all select s.id::text || s.xmin::text from schedules s where s.id in (select hold_schedule_id from doors)
+    union all select id::text || xmin::text from lockdowns where ended_at is null
+    union all select lockdown_id::text || reader_id::text from lockdown_readers
+      where lockdown_id in (select id from lockdowns where ended_at is null)
+  ) of_site)`
 
 /**
  * The version of everything that a decision may look at: another one after every commit that changes any of it. Every
@@ -40,25 +52,25 @@ const MOST_CHANGES = 2_000
 const forgetChanges = ({ $client: sql }: Db) =>
   sql`delete from site_changes where id < (select max(id) from site_changes)`
 
-const siteReaders = async (env: Platform, bridge: SealedBy): Promise<SiteAnswer['readers']> => {
-  const { id, name, profile, topic, replyTopic, unit, settings, cardView, openMs, pinAlone, offline, offlineHours } =
-    readers
-  const columns = {
-    id,
-    name,
-    profile,
-    topic,
-    replyTopic,
-    unit,
-    settings,
-    cardView,
-    openMs,
-    pinAlone,
-    offline,
-    offlineHours,
-    keyGeneration: readers.keyGeneration,
-  }
-  const rows = await env.doorDb.select(columns).from(readers)
+/** What of a kind is in force now for readers, as JSON: of several the one that lasts longest. Null where there is none. */
+const inForce = (sql: ISql, kind: 'lockdown' | 'evacuation', readers: PendingQuery<Row[]>) => sql`(
+  select json_build_object('until', to_char(l.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) from lockdowns l
+  where l.ended_at is null and l.kind = ${kind} and (l.until is null or l.until > now())
+    and (l.everywhere or exists (
+      select from lockdown_readers lr where lr.lockdown_id = l.id and lr.reader_id in (${readers})))
+  order by l.until desc nulls first limit 1)`
+
+type ReaderRow = Omit<SiteReader, 'holdMs' | 'keys'> & { keyGeneration: number }
+
+const siteReaders = async (env: Platform, bridge: SealedBy): Promise<SiteReader[]> => {
+  const sql = env.doorDb.$client
+  const self = sql`r.id`
+  const rows = await sql<ReaderRow[]>`
+    select id, name, profile, topic, reply_topic as "replyTopic", unit, settings, card_view as "cardView",
+      open_ms as "openMs", pin_alone as "pinAlone", offline, offline_hours as "offlineHours",
+      key_generation as "keyGeneration", door_id as "doorId",
+      ${inForce(sql, 'lockdown', self)} as lockdown, ${inForce(sql, 'evacuation', self)} as evacuation
+    from readers r`
   return Promise.all(
     rows.map(async (row) => {
       const { keyGeneration: _, ...reader } = row
@@ -66,6 +78,22 @@ const siteReaders = async (env: Platform, bridge: SealedBy): Promise<SiteAnswer[
       return { ...reader, holdMs: HOLD_MS, ...(keys && { keys }) }
     }),
   )
+}
+
+/** A door is locked down, or open to all, as soon as one of its readers is. */
+const siteDoors = async ({ doorDb: { $client: sql } }: Platform): Promise<SiteDoor[]> => {
+  const its = sql`select id from readers where door_id = d.id`
+  const rows = await sql<(Omit<SiteDoor, 'modeUntil' | 'hold'> & { modeUntil: Date | null; hold: unknown })[]>`
+    select id, name, profile, settings, timezone, open_ms as "openMs", held_open_ms as "heldOpenMs",
+      pre_alarm_ms as "preAlarmMs", (select windows from schedules where id = hold_schedule_id) as hold, mode,
+      mode_until as "modeUntil", home_assistant as "homeAssistant",
+      ${inForce(sql, 'lockdown', its)} as lockdown, ${inForce(sql, 'evacuation', its)} as evacuation
+    from doors d`
+  return rows.map(({ modeUntil, hold, ...door }) => ({
+    ...door,
+    modeUntil: modeUntil && new Date(modeUntil).toISOString(),
+    hold: hold === null ? null : readWindows(hold),
+  }))
 }
 
 /** What a bridge needs to know of this site. Asked every other second, so an unchanged version costs one statement. */
@@ -86,7 +114,7 @@ export const site = new Hono<AppEnv>().post(
       version,
       now: now().toISOString(),
       snapshot,
-      ...(!unchanged && { readers: await siteReaders(c.env, bridge) }),
+      ...(!unchanged && { readers: await siteReaders(c.env, bridge), doors: await siteDoors(c.env) }),
     }
     if (changes > MOST_CHANGES) await forgetChanges(db)
 

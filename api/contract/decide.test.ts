@@ -52,8 +52,8 @@ const ladder: [Decided, spoil: (facts: Facts) => Facts, holds: (facts: Facts, at
   ['reader_disabled', (f) => withReader(f, { enabled: false }), (f) => f.reader?.enabled === false],
   [
     'lockdown',
-    (f) => withReader(f, { lockdown: true }),
-    (f) => f.reader?.lockdown === true && (f.cards.length !== 1 || !f.cards[0]?.person.exemptFromLockdown),
+    (f) => withReader(f, { lockdown: { until: null } }),
+    (f) => f.reader?.lockdown != null && (f.cards.length !== 1 || !f.cards[0]?.person.exemptFromLockdown),
   ],
   ['unknown_card', (f) => ({ ...f, cards: [] }), (f) => f.cards.length === 0],
   ['ambiguous_card', (f) => ({ ...f, cards: [...f.cards, ...f.cards, card] }), (f) => f.cards.length > 1],
@@ -149,18 +149,24 @@ test.for([
   ['a schedule without windows is never open', { ...granted, rules: [{ ...always, windows: [] }] }, 'outside_schedule'],
   [
     'a lockdown spares the exempt',
-    withReader(withPerson(granted, { exemptFromLockdown: true }), { lockdown: true }),
+    withReader(withPerson(granted, { exemptFromLockdown: true }), { lockdown: { until: null } }),
     'granted',
   ],
-  ['a lockdown holds for an unknown card', withReader({ ...granted, cards: [] }, { lockdown: true }), 'lockdown'],
+  [
+    'a lockdown holds for an unknown card',
+    withReader({ ...granted, cards: [] }, { lockdown: { until: null } }),
+    'lockdown',
+  ],
   [
     'a lockdown holds for two exempt people with one number',
-    withReader(withPerson({ ...granted, cards: [card, card] }, { exemptFromLockdown: true }), { lockdown: true }),
+    withReader(withPerson({ ...granted, cards: [card, card] }, { exemptFromLockdown: true }), {
+      lockdown: { until: null },
+    }),
     'lockdown',
   ],
   [
     'being exempt from a lockdown opens nothing else',
-    withReader(withPerson({ ...granted, rules: [] }, { exemptFromLockdown: true }), { lockdown: true }),
+    withReader(withPerson({ ...granted, rules: [] }, { exemptFromLockdown: true }), { lockdown: { until: null } }),
     'no_rule',
   ],
   ['a right PIN opens where one is asked for', asking(granted, 'right'), 'granted'],
@@ -193,7 +199,7 @@ test.for([
   ],
   [
     'a lockdown comes before a PIN alone that is wrong',
-    withReader({ ...granted, cards: [], pin: 'wrong' }, { lockdown: true }),
+    withReader({ ...granted, cards: [], pin: 'wrong' }, { lockdown: { until: null } }),
     'lockdown',
   ],
 ] as const)('%s', ([, facts, reason]) => {
@@ -247,7 +253,7 @@ const anyFacts = (instant: Date): fc.Arbitrary<Facts> => {
   const where = fc.record({
     enabled: mostly,
     timezone: fc.constantFrom(...Object.keys(HOURS)),
-    lockdown: mostly.map((not) => !not),
+    lockdown: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.constant({ until: null })),
     pinWindows: fc.oneof(fc.constant(null), fc.array(wholeDays, { maxLength: 2 })),
   })
   return fc.record({

@@ -23,12 +23,15 @@ export type RuleFacts = { id: string; groupId: string; scheduleId: string | null
  */
 export type PinFact = 'none' | 'right' | 'wrong' | 'locked'
 
+/** Of a reader: in force until then, or until somebody ends it; null where there is none. */
+export type Lockdown = { until: Date | null } | null
+
 /** Everything the decision may look at. Where the facts come from (Postgres, a snapshot) makes no difference to it. */
 export type Facts = {
   /** The scan was older than the deadline when it reached the decision. */
   late: boolean
   /** A PIN is asked for within `pinWindows`; null is never. */
-  reader: { enabled: boolean; timezone: string; pinWindows: readonly Window[] | null; lockdown?: boolean } | undefined
+  reader: { enabled: boolean; timezone: string; pinWindows: readonly Window[] | null; lockdown?: Lockdown } | undefined
   /**
    * The cards whose number, in the reader's view, equals the scanned text; or whom a PIN alone stands for. Two are enough to
    * know that it is ambiguous.
@@ -72,7 +75,7 @@ const judge = (
   if (late) return 'late'
   if (!reader) return 'unknown_reader'
   if (!reader.enabled) return 'reader_disabled'
-  if (reader.lockdown && !(card && !second && card.person.exemptFromLockdown)) return 'lockdown'
+  if (isInForce(reader.lockdown, at) && !(card && !second && card.person.exemptFromLockdown)) return 'lockdown'
   // A PIN alone has to say who it is: one that is refused stands where an unknown card does.
   if (!card) return refusalOf(pin) ?? 'unknown_card'
   if (second) return 'ambiguous_card'
@@ -90,6 +93,11 @@ const judge = (
 
 const refusalOf = (pin: PinFact): Reason | undefined =>
   pin === 'locked' ? 'pin_locked' : pin === 'wrong' ? 'wrong_pin' : undefined
+
+/** From `createdAt` on, which nobody asks: what would be decided at an earlier instant is decided by the lockdown of now. */
+const isInForce = (lockdown: Lockdown | undefined, at: Date): boolean =>
+  // A date that is none keeps it in force.
+  lockdown != null && (lockdown.until === null || !(at >= lockdown.until))
 
 // Asked this way round, a date that is none (Postgres knows `infinity`) refuses; the other way round it would let pass.
 const isBefore = ({ validFrom }: Validity, at: Date) => validFrom !== null && !(at >= validFrom)

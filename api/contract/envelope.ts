@@ -8,6 +8,9 @@ export const CALLS = {
   events: { path: '/internal/events', ask: 'lintel:events', answer: 'lintel:events-answer' },
   seen: { path: '/internal/seen', ask: 'lintel:seen', answer: 'lintel:seen-answer' },
   accessList: { path: '/internal/access-list', ask: 'lintel:access-list', answer: 'lintel:access-list-answer' },
+  commands: { path: '/internal/commands', ask: 'lintel:commands', answer: 'lintel:commands-answer' },
+  outcomes: { path: '/internal/outcomes', ask: 'lintel:outcomes', answer: 'lintel:outcomes-answer' },
+  deviceEvents: { path: '/internal/device-events', ask: 'lintel:device-events', answer: 'lintel:device-events-answer' },
 } as const
 export type Call = (typeof CALLS)[keyof typeof CALLS]
 export type Audience = Call['ask' | 'answer']

@@ -28,8 +28,9 @@ export type ProfileInfo = {
   views: CardView[]
   keypad: 'none' | 'with-card' | 'alone'
   settings: Record<string, SettingInfo>
-  /** Templates of the topics where cards and PINs are heard, and of those where something is published. */
+  /** Templates of the topics where cards and PINs are heard, of all where anything is, and of those where something is published. */
   hears: string[]
+  says: string[]
   tells: string[]
 }
 
@@ -79,7 +80,8 @@ const viewMistakes = ({ name, views }: ProfileInfo, view: string): Mistake[] =>
     ? []
     : [{ path: 'cardView', message: `must be one of ${views.join(', ')} for the profile ${name}` }]
 
-const settingMistakes = (profile: ProfileInfo, settings: Settings): Mistake[] => {
+/** Of a reader's profile or of a door's. */
+export const settingMistakes = (profile: Pick<ProfileInfo, 'name' | 'settings'>, settings: Settings): Mistake[] => {
   const names = Object.keys(profile.settings)
   const mistakes: Mistake[] = Object.keys(settings)
     .filter((name) => !names.includes(name))

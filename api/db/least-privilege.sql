@@ -10,7 +10,7 @@ end $$;
 revoke all on all tables in schema public from lintel_app;
 grant usage on schema public to lintel_app;
 grant select, insert, update, delete on all tables in schema public to lintel_app;
-revoke update, delete on audit, event_corrections from lintel_app;
+revoke update, delete on audit, event_corrections, device_events from lintel_app;
 -- What a bridge hands over may correct an event, by the rules of a trigger that keeps what was there before.
 revoke delete on events from lintel_app;
 -- To see whether the database is up to date, and not to migrate it.

@@ -17,9 +17,12 @@ import {
 } from 'drizzle-orm/pg-core'
 import { v7 } from 'uuid'
 import { CARD_VIEWS, FORMS } from '../contract/card-views.ts'
+import { ACTIONS, COMMAND_STATES } from '../contract/commands.ts'
 import { STATUSES } from '../contract/decide.ts'
+import { ALARMS, CONTACTS, DEVICE_EVENTS } from '../contract/device-events.ts'
+import { MODES } from '../contract/door-mode.ts'
 import { DECISIONS, GRANTING, REASONS } from '../contract/scan.ts'
-import { OFFLINE, type Settings } from '../contract/site.ts'
+import { HOME_ASSISTANT, OFFLINE, type Settings } from '../contract/site.ts'
 import type { Window } from '../contract/window.ts'
 
 // Every table on one page. Column names are these keys in snake_case (drizzle's `casing`).
@@ -29,6 +32,8 @@ export const ROLES = ['owner', 'admin', 'operator', 'auditor', 'member'] as cons
 /** Who decided: the API, a bridge while the API was away, or the reader itself. */
 export const SOURCES = ['online', 'offline', 'reader'] as const
 export const ENROLMENT_STATES = ['waiting', 'enrolled', 'refused', 'cancelled', 'expired'] as const
+/** `lockdown`: no card opens but of who is exempt. `evacuation`: doors are opened, and kept open. */
+export const LOCKDOWN_KINDS = ['lockdown', 'evacuation'] as const
 export const MAIL_PURPOSES = ['invitation', 'reset'] as const
 /** Who may be on the audit log as the one who acted: an account, an API key, nobody who is known, or Lintel itself. */
 export const ACTORS = ['account', 'key', 'stranger', 'system'] as const
@@ -50,6 +55,8 @@ export const people = pgTable(
     active: boolean().notNull().default(true),
     validFrom: instant(),
     validUntil: instant(),
+    /** A lockdown does not keep this person out. */
+    exemptFromLockdown: boolean().notNull().default(false),
   },
   (t) => [index('people_name').on(t.name, t.id), check('people_validity', sql`${t.validUntil} > ${t.validFrom}`)],
 )
@@ -135,6 +142,41 @@ export const schedules = pgTable(
   ],
 )
 
+/**
+ * What opens: a relay or lock of a profile of its own, which any number of readers may open. A reader without one opens by
+ * its own profile's answer. `holdScheduleId`: during this schedule it is held open. `mode` is what somebody ordered, until
+ * `modeUntil` if that is set. An alarm is raised when it is open for longer than `heldOpenMs`, and a warning `preAlarmMs`
+ * before; 0 is never.
+ */
+export const doors = pgTable(
+  'doors',
+  {
+    id: id(),
+    name: text().notNull(),
+    /** A name of contract/doors.ts. No list here, as with readers. */
+    profile: text().notNull(),
+    settings: jsonb().$type<Settings>().notNull().default({}),
+    timezone: text().notNull(),
+    openMs: integer().notNull(),
+    heldOpenMs: integer().notNull(),
+    preAlarmMs: integer().notNull(),
+    holdScheduleId: uuid().references(() => schedules.id),
+    mode: text({ enum: MODES }).notNull().default('scheduled'),
+    modeUntil: instant(),
+    homeAssistant: text({ enum: HOME_ASSISTANT }).notNull().default('off'),
+    /** Of the password that its device has at the broker (broker/accounts.ts). */
+    brokerGeneration: integer().notNull().default(1),
+  },
+  (t) => [
+    index('doors_name').on(t.name, t.id),
+    index('doors_hold_schedule').on(t.holdScheduleId),
+    oneOf('doors_mode', t.mode, MODES),
+    oneOf('doors_home_assistant', t.homeAssistant, HOME_ASSISTANT),
+    check('doors_open_ms', sql`${t.openMs} between 0 and 600000`),
+    check('doors_alarms', sql`${t.heldOpenMs} between 0 and 86400000 and ${t.preAlarmMs} between 0 and 86400000`),
+  ],
+)
+
 export const readers = pgTable(
   'readers',
   {
@@ -160,11 +202,16 @@ export const readers = pgTable(
     pinAlone: boolean().notNull().default(false),
     /** Of the key that a reader with Lintel's own protocol signs with (access/reader-keys.ts); 0 and less is none. */
     keyGeneration: integer().notNull().default(0),
+    /** What it opens. Null: what its own profile answers opens. */
+    doorId: uuid().references(() => doors.id),
+    /** Of the password that it has at the broker (broker/accounts.ts). */
+    brokerGeneration: integer().notNull().default(1),
   },
   (t) => [
     index('readers_name').on(t.name, t.id),
     index('readers_reply_topic').on(t.replyTopic),
     index('readers_pin_schedule').on(t.pinScheduleId),
+    index('readers_door').on(t.doorId),
     uniqueIndex('readers_topic').on(t.topic, sql`coalesce(${t.unit}, '')`),
     oneOf('readers_card_view', t.cardView, CARD_VIEWS),
     oneOf('readers_direction', t.direction, DIRECTIONS),
@@ -225,6 +272,127 @@ export const seenReaders = pgTable(
   ],
 )
 
+/**
+ * Somebody shut doors to everybody, or opened them: those of some readers, or everywhere. In force from `createdAt` until
+ * `until`, or until somebody ends it.
+ */
+export const lockdowns = pgTable(
+  'lockdowns',
+  {
+    id: id(),
+    kind: text({ enum: LOCKDOWN_KINDS }).notNull(),
+    everywhere: boolean().notNull(),
+    reason: text().notNull(),
+    createdAt: instant().notNull(),
+    createdBy: uuid(),
+    until: instant(),
+    endedAt: instant(),
+    endedBy: uuid(),
+  },
+  (t) => [
+    index('lockdowns_created').on(t.createdAt, t.id),
+    index('lockdowns_in_force').on(t.kind).where(sql`${t.endedAt} is null`),
+    oneOf('lockdowns_kind', t.kind, LOCKDOWN_KINDS),
+    check('lockdowns_until', sql`${t.until} > ${t.createdAt}`),
+  ],
+)
+
+export const lockdownReaders = pgTable(
+  'lockdown_readers',
+  {
+    lockdownId: uuid()
+      .notNull()
+      .references(() => lockdowns.id, { onDelete: 'cascade' }),
+    readerId: uuid()
+      .notNull()
+      .references(() => readers.id, { onDelete: 'cascade' }),
+  },
+  (t) => [primaryKey({ columns: [t.readerId, t.lockdownId] }), index('lockdown_readers_lockdown').on(t.lockdownId)],
+)
+
+/**
+ * What somebody wants a door to do now, for a bridge to take: of a door, or of a reader that has none and opens by its own
+ * answer. Not to be taken after `expiresAt`. `detail` is a word of contract/commands.ts.
+ */
+export const commands = pgTable(
+  'commands',
+  {
+    id: id(),
+    action: text({ enum: ACTIONS }).notNull(),
+    doorId: uuid().references(() => doors.id, { onDelete: 'cascade' }),
+    readerId: uuid().references(() => readers.id, { onDelete: 'cascade' }),
+    reason: text(),
+    /** Until when a door is to be held or locked; null is until it is released. */
+    until: instant(),
+    actorKind: text({ enum: ACTORS }).notNull(),
+    actorId: uuid(),
+    createdAt: instant().notNull(),
+    expiresAt: instant().notNull(),
+    state: text({ enum: COMMAND_STATES }).notNull().default('waiting'),
+    detail: text(),
+    bridgeId: uuid(),
+    settledAt: instant(),
+  },
+  (t) => [
+    index('commands_created').on(t.createdAt, t.id),
+    index('commands_waiting').on(t.createdAt).where(sql`${t.state} = 'waiting'`),
+    index('commands_door').on(t.doorId, t.createdAt),
+    index('commands_reader').on(t.readerId, t.createdAt),
+    oneOf('commands_action', t.action, ACTIONS),
+    oneOf('commands_state', t.state, COMMAND_STATES),
+    oneOf('commands_actor_kind', t.actorKind, ACTORS),
+    check('commands_target', sql`(${t.doorId} is null) <> (${t.readerId} is null)`),
+  ],
+)
+
+/** What doors, readers and bridges did that was no scan. Of a reader without a door `readerId` alone says whose door it was. Only ever added to. */
+export const deviceEvents = pgTable(
+  'device_events',
+  {
+    id: uuid().primaryKey(),
+    at: instant().notNull(),
+    receivedAt: instant().notNull(),
+    kind: text({ enum: DEVICE_EVENTS }).notNull(),
+    doorId: uuid(),
+    readerId: uuid(),
+    bridgeId: uuid(),
+    commandId: uuid(),
+    note: text(),
+  },
+  (t) => [
+    index('device_events_at').on(t.at, t.id),
+    index('device_events_door').on(t.doorId, t.at, t.id),
+    index('device_events_reader').on(t.readerId, t.at, t.id),
+    index('device_events_kind').on(t.kind, t.at, t.id),
+    oneOf('device_events_kind_known', t.kind, DEVICE_EVENTS),
+  ],
+)
+
+/** How a device was when it last said so; null where it never did. Apart from its row, so that this changes nothing of the site. */
+const deviceState = () => ({
+  online: boolean(),
+  onlineSince: instant(),
+  lastSeenAt: instant(),
+  contact: text({ enum: CONTACTS }),
+  contactSince: instant(),
+  tampered: boolean(),
+  alarm: text({ enum: ALARMS }),
+})
+
+export const doorStates = pgTable('door_states', {
+  doorId: uuid()
+    .primaryKey()
+    .references(() => doors.id, { onDelete: 'cascade' }),
+  ...deviceState(),
+})
+
+export const readerStates = pgTable('reader_states', {
+  readerId: uuid()
+    .primaryKey()
+    .references(() => readers.id, { onDelete: 'cascade' }),
+  ...deviceState(),
+})
+
 /** "This group may pass these readers during this schedule"; no schedule means always. */
 export const rules = pgTable(
   'rules',
@@ -259,6 +427,8 @@ export const bridges = pgTable('bridges', {
   /** Until when the key of the generation before is good too, so that a bridge can be given its new one in peace. */
   previousUntil: instant(),
   lastSeenAt: instant(),
+  /** Somebody noticed that it is away, and there is an event that says so. */
+  away: boolean().notNull().default(false),
 })
 
 /**

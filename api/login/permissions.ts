@@ -15,12 +15,15 @@ const NOUNS = [
   'groups',
   'schedules',
   'readers',
+  'doors',
   'rules',
+  'commands',
+  'lockdowns',
   'bridges',
   'accounts',
   'api-keys',
 ] as const
-const READ_ONLY = ['events', 'explain', 'audit'] as const
+const READ_ONLY = ['events', 'device-events', 'explain', 'audit'] as const
 /** An import writes people, cards and who is in which group at once, so it is a permission of its own. */
 const WRITE_ONLY = ['imports'] as const
 
@@ -36,8 +39,14 @@ const WRITES: Permission[] = [...NOUNS, ...WRITE_ONLY].map((noun) => `${noun}:wr
 const MAY: Record<Role, readonly Permission[]> = {
   owner: [...READS, ...WRITES],
   admin: [...READS, ...WRITES],
-  // The one thing that operators change: they give cards to people who are there, which an administrator has given rights.
-  operator: [...READS.filter((permission) => !/^(accounts|api-keys|audit):/.test(permission)), 'enrolments:write'],
+  // What operators do: they give cards to people who are there, which an administrator has given rights; they open doors,
+  // and they shut or open all of them when there is danger.
+  operator: [
+    ...READS.filter((permission) => !/^(accounts|api-keys|audit):/.test(permission)),
+    'enrolments:write',
+    'commands:write',
+    'lockdowns:write',
+  ],
   auditor: READS,
   member: ['own:read'],
 }

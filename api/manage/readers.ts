@@ -7,7 +7,6 @@ import { CARD_VIEWS } from '../contract/card-views.ts'
 import { profileNamed } from '../contract/profiles.ts'
 import { isPlainText } from '../contract/scan.ts'
 import { OFFLINE, Settings } from '../contract/site.ts'
-import { isTimezone } from '../contract/window.ts'
 import { DIRECTIONS, readers as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
@@ -16,6 +15,7 @@ import type { AppEnv } from '../platform.ts'
 import { body, change, Id, line, param, query } from '../validate.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 import { refuseClashes, refuseMistakes, type Saved } from './reader-checks.ts'
+import { settings, timezone } from './reader-fields.ts'
 
 /** A topic that is published on: literal, to the letter (a leading slash counts), and not one of the broker's own. */
 const topic = v.pipe(
@@ -28,24 +28,6 @@ const topic = v.pipe(
   v.check(isPlainText, 'must not contain control characters'),
 )
 
-const MOST_SETTINGS = 30
-
-/** By the names that the profile gives them. What of them is good for what, the profile says (contract/profiles.ts). */
-const settings = v.pipe(
-  v.record(
-    v.pipe(v.string(), v.maxLength(64)),
-    v.union(
-      [
-        v.pipe(v.string(), v.maxLength(500)),
-        v.pipe(v.number(), v.minValue(Number.MIN_SAFE_INTEGER), v.maxValue(Number.MAX_SAFE_INTEGER)),
-        v.boolean(),
-      ],
-      'must be a text of at most 500 letters, a number, or true or false',
-    ),
-  ),
-  v.maxEntries(MOST_SETTINGS, `must not be more than ${MOST_SETTINGS}`),
-)
-
 const fields = {
   name: line(),
   profile: line(64),
@@ -54,7 +36,7 @@ const fields = {
   unit: v.nullable(line(128)),
   settings,
   cardView: v.picklist(CARD_VIEWS),
-  timezone: v.pipe(v.string(), v.maxLength(64), v.check(isTimezone, 'not an IANA time zone such as Europe/Prague')),
+  timezone,
   direction: v.picklist(DIRECTIONS),
   enabled: v.boolean(),
   openMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(600_000)),
@@ -62,6 +44,7 @@ const fields = {
   offlineHours: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8_760)),
   pinScheduleId: v.nullable(Id),
   pinAlone: v.boolean(),
+  doorId: v.nullable(Id),
 }
 
 /**
@@ -83,6 +66,7 @@ const NewReader = v.strictObject({
   offlineHours: v.optional(fields.offlineHours, 24),
   pinScheduleId: v.optional(fields.pinScheduleId, null),
   pinAlone: v.optional(fields.pinAlone),
+  doorId: v.optional(fields.doorId, null),
 })
 
 const withDefaults = ({ cardView, pinAlone, ...input }: v.InferOutput<typeof NewReader>) => {
@@ -113,6 +97,9 @@ const Reader = v.object({
   pinAlone: v.boolean(),
   /** Goes up with each key that the reader is given; 0 and less: it has none. */
   keyGeneration: v.number(),
+  /** What it opens; null: what its own profile answers opens. */
+  doorId: v.nullable(Id),
+  brokerGeneration: v.number(),
 })
 
 /** A change of any other field is not stopped by these: a reader can be switched off whatever is wrong with it. */

@@ -95,6 +95,7 @@ const onNode = (db: Db, env: Env): { fetch: Fetch; close(): Promise<void> } => {
     asset,
     now: () => new Date(),
     log: () => {},
+    closing: new AbortController().signal,
     address: null,
     https: false,
   }

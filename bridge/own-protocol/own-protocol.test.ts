@@ -7,6 +7,7 @@ import { sealingKey } from '../../api/contract/envelope.ts'
 import { keyBox } from '../../api/contract/reader-keys.ts'
 import type { SiteReader } from '../../api/contract/site.ts'
 import type { Log } from '../log.ts'
+import { readerOf } from '../testing/reader.ts'
 import { openCounters } from './counters.ts'
 import { answerText, macOf, readSaid, scanText } from './message.ts'
 import { isOnRecordSince, ownProtocol } from './own-protocol.ts'
@@ -18,28 +19,20 @@ const SECONDS = NOW.getTime() / 1000
 const [OLD, KEY, OTHER] = [randomBytes(32), randomBytes(32), randomBytes(32)]
 const later = (ms: number) => new Date(NOW.getTime() + ms)
 
-const readerOf = (keys?: Uint8Array[], name = 'front'): SiteReader => {
+const signing = (keys?: Uint8Array[], name = 'front'): SiteReader => {
   const id = name === 'front' ? '0198c0de-0000-7000-8000-000000000002' : '0198c0de-0000-7000-8000-000000000003'
-  return {
+  return readerOf({
     id,
     name,
     profile: 'lintel',
     topic: `lintel/reader/${name}/scan`,
-    replyTopic: null,
-    unit: null,
-    settings: {},
     cardView: 'hex',
-    openMs: 3000,
-    pinAlone: false,
-    holdMs: 3000,
-    offline: 'snapshot',
-    offlineHours: 24,
     ...(keys && { keys: keys.map((key) => keyBox(BRIDGE).lock(key, id)) }),
-  }
+  })
 }
 
 type Scan = { id?: string; time?: string | number; counter?: number; card?: string; pin?: string }
-const scanOf = (scan: Scan, key?: Uint8Array, topic = readerOf().topic) => {
+const scanOf = (scan: Scan, key?: Uint8Array, topic = signing().topic) => {
   const whole = { id: randomUUID(), time: SECONDS, counter: 1, card: 'DE0BA996', ...scan }
   const read = readSaid(Buffer.from(JSON.stringify(whole)))
   const mac = key && read && macOf(scanText(topic, read), createSecretKey(key))
@@ -61,18 +54,18 @@ const started = (readers: SiteReader[], { file = `counters-${++files}`, log = ((
 }
 
 test('a reader with a key is believed what it signs, and nothing else', () => {
-  const { hears } = started([readerOf([KEY]), readerOf([OTHER], 'back')])
+  const { hears } = started([signing([KEY]), signing([OTHER], 'back')])
   expect(hears(scanOf({}, KEY))).toBe('believed')
   expect(hears(scanOf({ counter: 2 }))).toBe('unsigned')
   expect(hears(scanOf({ counter: 2 }, OTHER))).toBe('wrong_signature')
   expect(hears(Buffer.from('DE0BA996'))).toBe('malformed')
   const elsewhere = scanOf({ counter: 2 }, KEY)
-  expect(hears(elsewhere, { reader: readerOf([OTHER], 'back') })).toBe('wrong_signature')
+  expect(hears(elsewhere, { reader: signing([OTHER], 'back') })).toBe('wrong_signature')
   expect(hears(elsewhere, { topic: 'lintel/reader/back/scan' })).toBe('wrong_signature')
 })
 
 test('whatever is changed in what was signed, it is not believed', () => {
-  const { hears } = started([readerOf([KEY])])
+  const { hears } = started([signing([KEY])])
   const signed = JSON.parse(scanOf({ pin: '0042' }, KEY).toString())
   const changes = [
     { id: randomUUID() },
@@ -92,14 +85,14 @@ test('whatever is changed in what was signed, it is not believed', () => {
 })
 
 test('a key that cannot be read makes no reader one without a key', () => {
-  const reader = { ...readerOf([KEY]), keys: ['AAAA', keyBox(sealingKey(randomBytes(32))).lock(KEY, readerOf().id)] }
+  const reader = { ...signing([KEY]), keys: ['AAAA', keyBox(sealingKey(randomBytes(32))).lock(KEY, signing().id)] }
   const { hears } = started([reader])
   expect(hears(scanOf({}))).toBe('unsigned')
   expect(hears(scanOf({}, KEY))).toBe('wrong_signature')
 })
 
 test('a reader without a key is believed unsigned, whatever MAC it sends', () => {
-  const { hears } = started([readerOf()])
+  const { hears } = started([signing()])
   expect(hears(scanOf({}))).toBe('believed')
   expect(hears(scanOf({ counter: 2 }, OTHER))).toBe('believed')
 })
@@ -111,13 +104,13 @@ test.for([
   [30_001, 'too_old'],
 ] as const)('a scan of %i ms from now: %s', ([ms, expected]) => {
   for (const keys of [undefined, [KEY]]) {
-    const { hears } = started([readerOf(keys)])
+    const { hears } = started([signing(keys)])
     expect(hears(scanOf({ time: later(ms).toISOString() }, keys && KEY))).toBe(expected)
   }
 })
 
 test('what waited at the broker may be as much older, so that it is recorded as late; it may not be newer', () => {
-  const { hears } = started([readerOf([KEY])])
+  const { hears } = started([signing([KEY])])
   const hour = 3_600_000
   expect(hears(scanOf({ time: SECONDS - 3_600 }, KEY), { waited: hour - 31_000 })).toBe('too_old')
   expect(hears(scanOf({ time: SECONDS - 3_600, counter: 1 }, KEY), { waited: hour })).toBe('believed')
@@ -126,7 +119,7 @@ test('what waited at the broker may be as much older, so that it is recorded as 
 })
 
 test('a counter that did not grow is a replay, however new the rest is', () => {
-  const { hears } = started([readerOf([KEY])])
+  const { hears } = started([signing([KEY])])
   expect(hears(scanOf({ counter: 5 }, KEY))).toBe('believed')
   for (const counter of [5, 4, 0]) expect(hears(scanOf({ counter }, KEY))).toBe('replayed')
   expect(hears(scanOf({ counter: 6 }, KEY))).toBe('believed')
@@ -134,7 +127,7 @@ test('a counter that did not grow is a replay, however new the rest is', () => {
 
 test('the very same scan is believed again for 2 s and has the same id, and then it is a replay', () => {
   const clock = vi.spyOn(performance, 'now').mockReturnValue(1_000)
-  const reader = readerOf([KEY])
+  const reader = signing([KEY])
   const { own } = started([reader])
   const payload = scanOf({ pin: '0042' }, KEY)
   const hear = (bytes: Buffer) => own.believe(reader, { topic: reader.topic, payload: bytes }, NOW, 0)
@@ -150,7 +143,7 @@ test('the very same scan is believed again for 2 s and has the same id, and then
 })
 
 test('what was refused moves no counter: nobody can make a reader unheard', () => {
-  const { hears } = started([readerOf([KEY])])
+  const { hears } = started([signing([KEY])])
   expect(hears(scanOf({ counter: 900 }))).toBe('unsigned')
   expect(hears(scanOf({ counter: 900 }, OTHER))).toBe('wrong_signature')
   expect(hears(scanOf({ counter: 900, time: SECONDS + 3_600 }, KEY))).toBe('too_old')
@@ -159,7 +152,7 @@ test('what was refused moves no counter: nobody can make a reader unheard', () =
 
 test('without a key a counter may begin anew after a minute; with one it never does', () => {
   for (const keys of [undefined, [KEY]]) {
-    const { hears } = started([readerOf(keys)])
+    const { hears } = started([signing(keys)])
     const scan = (counter: number, ms: number) =>
       hears(scanOf({ counter, time: later(ms).toISOString() }, keys && KEY), { now: later(ms) })
     expect([scan(900, 0), scan(1, 59_000), scan(1, 61_000)]).toEqual([
@@ -171,16 +164,16 @@ test('without a key a counter may begin anew after a minute; with one it never d
 })
 
 test('a new key begins anew, ends the old one at once, and does not bring back what that one had signed', () => {
-  const { own, hears } = started([readerOf([OLD])])
+  const { own, hears } = started([signing([OLD])])
   const captured = scanOf({ counter: 901 }, OLD)
   expect(hears(scanOf({ counter: 900 }, OLD))).toBe('believed')
-  own.use([readerOf([KEY])])
+  own.use([signing([KEY])])
   expect(hears(captured)).toBe('wrong_signature')
   expect(hears(scanOf({ counter: 1 }, KEY))).toBe('believed')
 })
 
 test('while APP_KEY is being replaced a reader is believed with either key, and answered with the one it showed', () => {
-  const reader = readerOf([KEY, OLD])
+  const reader = signing([KEY, OLD])
   const { own, hears } = started([reader])
   const answer = { id: randomUUID(), decision: 'granted', reason: 'granted', openMs: 3000, expires: SECONDS + 3 }
   const topic = 'lintel/reader/front/answer'
@@ -193,31 +186,31 @@ test('while APP_KEY is being replaced a reader is believed with either key, and 
 })
 
 test('an answer says its end for people too, and is signed only for a reader with a key', () => {
-  const { own } = started([readerOf(), readerOf([KEY], 'back')])
+  const { own } = started([signing(), signing([KEY], 'back')])
   const answer = { id: randomUUID(), decision: 'denied', reason: 'no_rule', openMs: 0, expires: SECONDS + 3 }
   const dressed = (reader: SiteReader) =>
     JSON.parse(own.sign(reader, { topic: 'a', payload: JSON.stringify(answer), qos: 1 }).payload)
-  expect(dressed(readerOf())).toEqual({ ...answer, expiresAt: '2026-01-01T12:00:03.000Z' })
-  expect(dressed(readerOf([KEY], 'back')).mac).toMatch(/^[\w-]{43}$/)
+  expect(dressed(signing())).toEqual({ ...answer, expiresAt: '2026-01-01T12:00:03.000Z' })
+  expect(dressed(signing([KEY], 'back')).mac).toMatch(/^[\w-]{43}$/)
 })
 
 test('counters outlive the bridge', async () => {
-  const before = started([readerOf([KEY])], { file: 'kept' })
+  const before = started([signing([KEY])], { file: 'kept' })
   expect(before.hears(scanOf({ counter: 5 }, KEY))).toBe('believed')
   before.counters.close()
-  const after = started([readerOf([KEY])], { file: 'kept' })
+  const after = started([signing([KEY])], { file: 'kept' })
   expect(after.hears(scanOf({ counter: 5 }, KEY))).toBe('replayed')
   expect(after.hears(scanOf({ counter: 6 }, KEY))).toBe('believed')
 })
 
 test('what is refused is said once a minute, with the reader and the reason and nothing of the scan', () => {
   const said: unknown[] = []
-  const { hears } = started([readerOf([KEY])], { log: (...line) => said.push(line) })
+  const { hears } = started([signing([KEY])], { log: (...line) => said.push(line) })
   for (let i = 0; i < 50; i += 1) hears(scanOf({ counter: i + 1, card: 'C0FFEE00', pin: '4321' }))
   hears(scanOf({}, OTHER))
   expect(said).toEqual([
-    ['warn', 'refused', { reader: readerOf().id, refused: 'unsigned' }],
-    ['warn', 'refused', { reader: readerOf().id, refused: 'wrong_signature' }],
+    ['warn', 'refused', { reader: signing().id, refused: 'unsigned' }],
+    ['warn', 'refused', { reader: signing().id, refused: 'wrong_signature' }],
   ])
 })
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { type CardView, keyOfScan } from '../../api/contract/card-views.ts'
 import { settingVars } from '../../api/contract/reader-topics.ts'
 import type { Settings } from '../../api/contract/site.ts'
-import { DOORS } from '../doors/doors.ts'
+import { DOOR_PROFILES } from '../door-profiles/door-profiles.ts'
 import { readerOf } from '../testing/reader.ts'
 import { hear, type Listened, topicsOf } from './hear.ts'
 import type { Effect, Heard, Message, Profile } from './profile.ts'
@@ -66,7 +66,7 @@ const listenersOf = (profile: Profile): Listened[] => {
   })
 }
 
-const LISTENERS = [...PROFILES, ...DOORS].flatMap(listenersOf)
+const LISTENERS = [...PROFILES, ...DOOR_PROFILES].flatMap(listenersOf)
 
 const nasty = fc.constantFrom<unknown>(
   '__proto__',

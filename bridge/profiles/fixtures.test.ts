@@ -5,7 +5,7 @@ import { type CardView, keyOfCard, keyOfScan } from '../../api/contract/card-vie
 import { mistakesIn } from '../../api/contract/profiles.ts'
 import { settingVars } from '../../api/contract/reader-topics.ts'
 import type { Settings } from '../../api/contract/site.ts'
-import { knownDoor } from '../doors/doors.ts'
+import { knownDoor } from '../door-profiles/door-profiles.ts'
 import { readerOf } from '../testing/reader.ts'
 import { hear, type Listened } from './hear.ts'
 import type { Effect, Heard, Message, Vars } from './profile.ts'
@@ -113,7 +113,7 @@ const READERS: Readonly<Record<string, Setup | ((line: Line) => Setup)>> = {
 }
 
 /** Devices that are no readers, by the profile a line names: the door's profile and its settings. */
-const DOORS: Readonly<Record<string, (line: Line) => readonly [string, Settings]>> = {
+const DOOR_PROFILES: Readonly<Record<string, (line: Line) => readonly [string, Settings]>> = {
   'shelly-gen1': () => ['shelly-gen1', { device: 'shelly1-B929CC' }],
   'shelly-gen2': ({ topic }) => [
     'shelly-gen2',
@@ -153,7 +153,7 @@ const there = <T>(value: T | undefined): T => {
 }
 
 const listenedFor = (line: Line): Listened => {
-  const door = DOORS[`${line.profile} ${line.expect.kind}`] ?? DOORS[line.profile]
+  const door = DOOR_PROFILES[`${line.profile} ${line.expect.kind}`] ?? DOOR_PROFILES[line.profile]
   if (door) return there(knownDoor(...door(line)))
   const device = DEVICES[line.profile]
   if (device) {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { CardView } from '../../api/contract/card-views.ts'
 import type { SiteReader } from '../../api/contract/site.ts'
-import { knownDoor } from '../doors/doors.ts'
+import { knownDoor } from '../door-profiles/door-profiles.ts'
 import { readerOf } from '../testing/reader.ts'
 import { hear } from './hear.ts'
 import type { Heard, Vars } from './profile.ts'

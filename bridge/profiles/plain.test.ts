@@ -2,25 +2,13 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { CARD_VIEWS, type CardView, keyOfScan } from '../../api/contract/card-views.ts'
 import type { SiteReader } from '../../api/contract/site.ts'
+import { readerOf } from '../testing/reader.ts'
 import { hear } from './hear.ts'
 import { known } from './profiles.ts'
 import { messagesOf } from './tell.ts'
 
-const readerWith = (cardView: CardView, replyTopic: string | null = '/dilny/open'): SiteReader => ({
-  id: '0198c0de-0000-7000-8000-000000000002',
-  name: 'Workshop',
-  profile: 'plain',
-  topic: '/dilny/rfid/Tag',
-  replyTopic,
-  unit: null,
-  settings: {},
-  cardView,
-  openMs: 3000,
-  pinAlone: false,
-  holdMs: 3000,
-  offline: 'snapshot',
-  offlineHours: 24,
-})
+const readerWith = (cardView: CardView, replyTopic: string | null = '/dilny/open'): SiteReader =>
+  readerOf({ profile: 'plain', topic: '/dilny/rfid/Tag', replyTopic, cardView })
 
 const decode = (reader: SiteReader, payload: Buffer, retained: boolean) => {
   const at = known(reader)

@@ -133,8 +133,16 @@ export type Profile = {
   /** Its messages are to be believed only after own-protocol/ has looked at them, and its answers are dressed there. */
   verify?: 'lintel'
   hears: readonly Hear[]
+  /**
+   * Its answer is one that it waits for, or that somebody sees, so it gets it too where what it opens is a door of another
+   * profile. Else `grant` opens a relay of its own, which is left alone then.
+   */
+  answers?: true
   grant: Effects
   deny: Effects
+  /** To keep it open until `release`, which lets it shut again. Without them it is kept open by opening it again and again. */
+  hold?: Effects
+  release?: Effects
   /** What a device has to be told once, so that its relay lets go by itself after `openMs`. */
   setup?: Effects
   /**

@@ -2,21 +2,23 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { CARD_VIEWS } from '../../api/contract/card-views.ts'
 import { mistakesIn, topicVars } from '../../api/contract/profiles.ts'
-import { DOORS } from '../doors/doors.ts'
+import { DOOR_PROFILES } from '../door-profiles/door-profiles.ts'
 import { readerOf } from '../testing/reader.ts'
 import { PROFILES } from './profiles.ts'
-import { infosOf } from './write.ts'
+import { doorInfosOf, infosOf } from './write.ts'
 
-const ALL = [...PROFILES, ...DOORS]
+const ALL = [...PROFILES, ...DOOR_PROFILES]
 const named = (profiles: typeof ALL) => profiles.map((profile) => [profile.name, profile] as const)
 
 test('what the API knows of the profiles is what they are: run npm run profiles', () => {
-  const written = readFileSync(new URL('../../api/contract/profiles.json', import.meta.url), 'utf8')
-  expect(JSON.parse(written)).toEqual(infosOf(PROFILES))
+  const written = (name: string) =>
+    JSON.parse(readFileSync(new URL(`../../api/contract/${name}.json`, import.meta.url), 'utf8'))
+  expect(written('profiles')).toEqual(infosOf(PROFILES))
+  expect(written('doors')).toEqual(doorInfosOf(DOOR_PROFILES))
 })
 
 test('a name stands for one profile', () => {
-  for (const profiles of [PROFILES, DOORS]) {
+  for (const profiles of [PROFILES, DOOR_PROFILES]) {
     const names = profiles.map(({ name }) => name)
     expect(new Set(names).size).toBe(names.length)
   }

@@ -1,10 +1,15 @@
 import { writeFile } from 'node:fs/promises'
+import type { DoorInfo } from '../../api/contract/doors.ts'
 import type { ProfileInfo } from '../../api/contract/profiles.ts'
+import { DOOR_PROFILES } from '../door-profiles/door-profiles.ts'
 import type { Hear, Profile } from './profile.ts'
 import { PROFILES } from './profiles.ts'
 import { told } from './told.ts'
 
-const FILE = new URL('../../api/contract/profiles.json', import.meta.url)
+const FILES = {
+  profiles: new URL('../../api/contract/profiles.json', import.meta.url),
+  doors: new URL('../../api/contract/doors.json', import.meta.url),
+}
 
 /** What the API has to know of a profile when a reader is saved. Profiles without topics are no readers. */
 export const infosOf = (profiles: readonly Profile[]): ProfileInfo[] =>
@@ -35,9 +40,21 @@ export const infosOf = (profiles: readonly Profile[]): ProfileInfo[] =>
         keypad,
         settings: JSON.parse(JSON.stringify(settings)),
         hears: unique(hears.filter(isOfPeople).map(({ topic = '{topic}' }) => topic)),
+        says: unique(hears.map(({ topic = '{topic}' }) => topic)),
         tells: unique(effectTopics([hears, rest])),
       }),
     )
+
+/** The same of what opens and reads no cards. */
+export const doorInfosOf = (profiles: readonly Profile[]): DoorInfo[] =>
+  profiles.map(({ name, title, settings, hears, ...rest }) => ({
+    name,
+    title,
+    settings: JSON.parse(JSON.stringify(settings)),
+    holds: rest.hold !== undefined,
+    says: unique(hears.flatMap(({ topic }) => topic ?? [])),
+    tells: unique(effectTopics([hears, rest])),
+  }))
 
 const unique = (texts: readonly string[]): string[] => [...new Set(texts)]
 
@@ -51,6 +68,9 @@ const effectTopics = (part: unknown): string[] => {
   return Object.values(part).flatMap(effectTopics)
 }
 
-export const textOfInfos = (profiles: readonly Profile[]): string => `${JSON.stringify(infosOf(profiles), null, 2)}\n`
+const textOf = (infos: unknown): string => `${JSON.stringify(infos, null, 2)}\n`
 
-if (import.meta.main) await writeFile(FILE, textOfInfos(PROFILES))
+if (import.meta.main) {
+  await writeFile(FILES.profiles, textOf(infosOf(PROFILES)))
+  await writeFile(FILES.doors, textOf(doorInfosOf(DOOR_PROFILES)))
+}

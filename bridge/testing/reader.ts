@@ -14,5 +14,8 @@ export const readerOf = (
   holdMs: 3000,
   offline: 'snapshot',
   offlineHours: 24,
+  doorId: null,
+  lockdown: null,
+  evacuation: null,
   ...told,
 })

@@ -153,7 +153,8 @@ const peopleOf = ({ people }: Known) => {
     if (name === undefined) {
       return { column: 'name', message: 'is needed: nobody is known by this employee_number or email' }
     }
-    const now = { id: v7(), name, email: null, employeeNumber: null, active: true, validFrom: null, validUntil: null }
+    const unsaid = { email: null, employeeNumber: null, validFrom: null, validUntil: null }
+    const now = { id: v7(), name, ...unsaid, active: true, exemptFromLockdown: false }
     return { before: undefined, now, said: new Map() }
   }
 

@@ -1,0 +1,131 @@
+import { and, asc, eq, ilike } from 'drizzle-orm'
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { audited } from '../audit/audited.ts'
+import { added, changed, locked, removed } from '../audit/rows.ts'
+import { MODES } from '../contract/door-mode.ts'
+import { mistakesInDoor } from '../contract/doors.ts'
+import { HOME_ASSISTANT, Settings } from '../contract/site.ts'
+import { doors as table } from '../db/schema.ts'
+import { doc, pageOf } from '../docs.ts'
+import { found, InvalidFields } from '../errors.ts'
+import { may } from '../login/guard.ts'
+import type { AppEnv } from '../platform.ts'
+import { body, change, Id, line, param, query, time } from '../validate.ts'
+import { after, anywhere, Paging, Search, toPage } from './page.ts'
+import { settings, timezone } from './reader-fields.ts'
+
+const ms = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most))
+
+const fields = {
+  name: line(),
+  profile: line(64),
+  settings,
+  timezone,
+  openMs: ms(600_000),
+  heldOpenMs: ms(86_400_000),
+  preAlarmMs: ms(86_400_000),
+  holdScheduleId: v.nullable(Id),
+  homeAssistant: v.picklist(HOME_ASSISTANT),
+}
+
+/** What is not said of a new door: it opens for 3 s, and is too long open after 30 s, of which it warns 10 s before. */
+const NewDoor = v.strictObject({
+  ...fields,
+  settings: v.optional(fields.settings, {}),
+  timezone: v.optional(fields.timezone, 'UTC'),
+  openMs: v.optional(fields.openMs, 3_000),
+  heldOpenMs: v.optional(fields.heldOpenMs, 30_000),
+  preAlarmMs: v.optional(fields.preAlarmMs, 10_000),
+  holdScheduleId: v.optional(fields.holdScheduleId, null),
+  homeAssistant: v.optional(fields.homeAssistant, 'off'),
+})
+
+const Door = v.object({
+  id: Id,
+  name: v.string(),
+  profile: v.string(),
+  settings: Settings,
+  timezone: v.string(),
+  openMs: v.number(),
+  heldOpenMs: v.number(),
+  preAlarmMs: v.number(),
+  holdScheduleId: v.nullable(Id),
+  mode: v.picklist(MODES),
+  modeUntil: v.nullable(time),
+  homeAssistant: v.picklist(HOME_ASSISTANT),
+  brokerGeneration: v.number(),
+})
+
+const refuseMistakes = (door: Pick<typeof table.$inferSelect, 'profile' | 'settings'>): void => {
+  const mistakes = mistakesInDoor(door)
+  if (mistakes.length > 0) throw new InvalidFields(mistakes)
+}
+
+export const doors = new Hono<AppEnv>()
+  .get(
+    '/',
+    may('doors:read'),
+    doc('doors', 'List doors by name', { schema: pageOf(Door), refusals: [401, 422] }),
+    query(v.strictObject({ ...Paging, q: Search })),
+    async (c) => {
+      const { limit, cursor, q } = c.req.valid('query')
+      const rows = await c.env.db
+        .select()
+        .from(table)
+        .where(and(q === undefined ? undefined : ilike(table.name, anywhere(q)), after(cursor, [table.name, table.id])))
+        .orderBy(asc(table.name), asc(table.id))
+        .limit(limit + 1)
+      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+    },
+  )
+  .post(
+    '/',
+    may('doors:write'),
+    doc('doors', 'Add a door: a relay or lock of its own, which readers open that name it', {
+      status: 201,
+      schema: Door,
+    }),
+    body(NewDoor),
+    async (c) => {
+      const door = c.req.valid('json')
+      refuseMistakes(door)
+      const row = await audited(c, 'doors.create', (tx) => added(tx, table, 'door', door))
+      return c.json(row, 201)
+    },
+  )
+  .get('/:id', may('doors:read'), doc('doors', 'One door', { schema: Door }), param('id'), async (c) => {
+    const { id } = c.req.valid('param')
+    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
+    return c.json(found(row, 'door'))
+  })
+  .patch(
+    '/:id',
+    may('doors:write'),
+    doc('doors', 'Change a door; `settings` are replaced as a whole', { schema: Door }),
+    param('id'),
+    body(change(fields)),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const input = c.req.valid('json')
+      const row = await audited(c, 'doors.update', async (tx) => {
+        if ('profile' in input || 'settings' in input) {
+          const before = await locked(tx, table, 'door', id)
+          refuseMistakes({ ...before, ...(input as Partial<typeof before>) })
+        }
+        return changed(tx, table, 'door', id, input)
+      })
+      return c.json(row)
+    },
+  )
+  .delete(
+    '/:id',
+    may('doors:write'),
+    doc('doors', 'Delete a door that no reader opens', { status: 204 }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      await audited(c, 'doors.delete', (tx) => removed(tx, table, 'door', id))
+      return c.body(null, 204)
+    },
+  )
