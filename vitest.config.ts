@@ -23,7 +23,16 @@ export default defineConfig({
     // What a bridge is tested for is mostly waiting: so beside it something else runs, on two cores too, and one more.
     maxWorkers: 3,
     projects: [
-      { test: { name: 'unit', include: ['{api,bridge}/**/*.test.ts'], exclude: ['**/*.live.test.ts'], setupFiles } },
+      {
+        test: {
+          name: 'unit',
+          include: ['{api,bridge}/**/*.test.ts'],
+          exclude: ['**/*.live.test.ts'],
+          // Some sync hundreds of files to disk, and disks differ.
+          testTimeout: 30_000,
+          setupFiles,
+        },
+      },
       { test: { name: 'node', include: ['api/**/*.live.test.ts'], provide: { runtime: 'node' }, ...live } },
       {
         test: {
