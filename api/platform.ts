@@ -2,14 +2,13 @@ import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import type { Sql } from 'postgres'
 import type { Config } from './config.ts'
-import * as schema from './db/schema.ts'
 import type { Permission, Role } from './login/permissions.ts'
 import type { Mail } from './mail/mail.ts'
 
-export type Db = PostgresJsDatabase<typeof schema> & { $client: Sql }
+export type Db = PostgresJsDatabase & { $client: Sql }
 
 /** Drizzle over a postgres.js client; the scan path uses the client itself (`db.$client`), whose statements are prepared. */
-export const database = (client: Sql): Db => drizzle(client, { schema, casing: 'snake_case' })
+export const database = (client: Sql): Db => drizzle(client, { casing: 'snake_case' })
 
 /** One JSON line per event; ids only, never a card number, a token, a connection string or a body. */
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', event: string, fields?: Record<string, unknown>) => void
