@@ -1,10 +1,12 @@
-import type { Reason, Scan } from '../api/contract/scan.ts'
+import { decisionOf, type Reason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import type { Api } from './ask.ts'
 import { eventOf, type Outcome } from './deciding.ts'
+import type { Doors } from './doors/doors.ts'
 import { isLate } from './echo.ts'
 import type { Keep } from './keep.ts'
 import { type Log, nameOf } from './log.ts'
+import { doorOf, type NewsBoard } from './news.ts'
 import { isOnRecordSince, type OwnProtocol } from './own-protocol/own-protocol.ts'
 import type { Known } from './profiles/hear.ts'
 import type { Dropped, Message, Vars } from './profiles/profile.ts'
@@ -25,44 +27,64 @@ type Parts = {
   states: ReaderStates
   keep: Keep
   own: OwnProtocol
+  doors: Pick<Doors, 'tell'>
+  news: NewsBoard
   drop(why: Dropped): undefined
   log: Log
 }
 
-/** What opens goes out now or never: not after its time, not into a queue, not to be kept by the broker. */
-export const answeringBy = ({ api, age, publish, states, keep, own, drop, log }: Parts) => {
+/**
+ * A reader with a door opens that door, another one by its own answer. What opens goes out now or never: not after its time,
+ * not into a queue, not to be kept by the broker.
+ */
+export const answeringBy = ({ api, age, publish, states, keep, own, doors, news, drop, log }: Parts) => {
   const answer = async (
     { reader, profile, vars }: Known,
     { scan, outcome }: Taken,
     { by, first, found, unit }: Asked,
   ): Promise<void> => {
     const { decision, reason: why, openMs, expiresAt, name = '' } = await outcome
+    if (first) news.tell({ is: 'decided', reader, decision: decisionOf(why), reason: why })
     // What a reader did itself is not for us to open once more, nor to refuse.
-    if (scan.decided) return
+    if (scan.decided) {
+      if (first && why === 'reader_granted') opening(reader, scan, reader.openMs)
+      return
+    }
     if (profile.verify && isOnRecordSince(scan.at, expiresAt)) return drop('replayed')
-    const left = Math.min(by - performance.now(), Date.parse(expiresAt) - api.clock.now().getTime())
-    const expired = left <= 0
+    const until = Math.min(by, performance.now() + Date.parse(expiresAt) - api.clock.now().getTime())
+    const expired = until <= performance.now()
     // Nor into a broker that has gone quiet, which might pass it on when it wakes.
-    const opens = why === 'granted' && !expired && !isLate(age())
+    const inTime = why === 'granted' && !expired && !isLate(age())
+    const elsewhere = reader.doorId !== null
+    const door = inTime && elsewhere ? await tellDoor(reader, scan, until) : undefined
+    const opens = elsewhere ? door?.state === 'delivered' : inTime
     const late: Reason = expired ? 'late' : 'unavailable'
     const said = why === 'granted' && !opens ? late : why
     const told = openingVars(openMs, api.clock.now(), new Date(expiresAt))
     const all = { ...vars, ...told, card: scan.card, id: scan.id, reason: said, ...(wantsName(profile) && { name }) }
     const ip = needsAddress(profile) ? states.address(reader.id, unit) : undefined
-    const messages = messagesOf(opens ? profile.grant : profile.deny, all, {
+    // Where something else opens, a relay that the reader has is left alone.
+    const granting = elsewhere && !profile.answers ? [] : profile.grant
+    const messages = messagesOf(opens ? granting : profile.deny, all, {
       ...(ip !== undefined && { ip }),
       ...found,
     })
     const dressed = profile.verify ? messages.map((message) => own.sign(reader, message)) : messages
-    const sent = await send(reader, dressed, opens ? performance.now() + left : undefined)
+    const sent = await send(reader, dressed, opens ? until : undefined)
     // Only the address can be missing, which the device has not said for a while.
-    const lost = opens && messages.length === 0 && needsAddress(profile) && ip === undefined
-    if (lost) log('warn', 'no_address', { reader: reader.id, say: SAY_ADDRESS })
+    const lost = !elsewhere && opens && messages.length === 0 && needsAddress(profile) && ip === undefined
+    if (lost || door?.detail === 'no_address') log('warn', 'no_address', { reader: reader.id, say: SAY_ADDRESS })
+    if (!elsewhere && opens && sent && messages.length > 0) opening(reader, scan, openMs)
+    const failed = elsewhere ? !opens : lost || (messages.length > 0 && !(opens && sent))
     // On record it would be an opening that never was.
-    if (first && decision === 'granted' && (lost || (messages.length > 0 && !(opens && sent)))) {
-      await keep.atLast(eventOf(scan, { reason: late, openMs: 0 }))
-    }
+    if (first && decision === 'granted' && failed) await keep.atLast(eventOf(scan, { reason: late, openMs: 0 }))
   }
+
+  const tellDoor = (reader: SiteReader, { id, card }: Scan, until: number) =>
+    doors.tell(doorOf(reader), until, { by: 'scan', scanId: id }, { card, cardView: reader.cardView })
+
+  const opening = (reader: SiteReader, { id }: Scan, forMs: number) =>
+    news.tell({ is: 'opening', door: doorOf(reader), forMs, by: { by: 'scan', scanId: id } })
 
   /** In their order, and none after one that failed, nor after their time. True when all went out. */
   const send = async (reader: SiteReader, messages: readonly Message[], until?: number): Promise<boolean> => {
@@ -84,4 +106,4 @@ export const answeringBy = ({ api, age, publish, states, keep, own, drop, log }:
 }
 
 const SAY_ADDRESS =
-  'This reader is opened by its IP address, which it has not said for 15 minutes: set it (settings.ip), or see why it is silent.'
+  'What it opens is opened by an IP address that it has not said for 15 minutes: set it (settings.ip), or see why it is silent.'

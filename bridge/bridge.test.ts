@@ -6,7 +6,9 @@ import { type Answer, answerOf, type Scan } from '../api/contract/scan.ts'
 import { SiteReader } from '../api/contract/site.ts'
 import type { Arrival } from './arrivals.ts'
 import { type Bridge, bridgeOn, type State } from './bridge.ts'
+import { doorsOn } from './doors/doors.ts'
 import { linkToApi } from './link.ts'
+import type { Log } from './log.ts'
 import { newsBoard } from './news.ts'
 import type { Message } from './profiles/profile.ts'
 import { Unacknowledged } from './publish.ts'
@@ -57,7 +59,7 @@ const api = await answerAt(
   },
 )
 
-beforeEach(() => {
+beforeEach(async () => {
   asked = []
   published = []
   lifes = []
@@ -75,15 +77,18 @@ beforeEach(() => {
   news.listen((said) => {
     if (said.is === 'said' && 'reader' in said) states.push([said.reader.id, said.state.is])
   })
-  const nothing = async () => ({ state: 'refused', detail: 'unknown_door' }) as const
+  const publishing = async (message: Message, lifeMs?: number) => {
+    published.push(message)
+    lifes.push(lifeMs)
+    await publish(message)
+  }
+  const log: Log = (level, event, fields = {}) => logged.push(JSON.stringify({ level, event, ...fields }))
+  const file = { read: async () => undefined, write: async () => {} }
+  const doors = await doorsOn({ api, publish: publishing, age: () => waited, file, news, log })
   bridge = bridgeOn({
     api,
     age: () => waited,
-    async publish(message, lifeMs) {
-      published.push(message)
-      lifes.push(lifeMs)
-      await publish(message)
-    },
+    publish: publishing,
     link: linkToApi(() => {}),
     offline: {
       ready: () => true,
@@ -102,11 +107,11 @@ beforeEach(() => {
     },
     queue: queueOf(),
     own: { use() {}, believe: () => ({ refused: 'malformed' }), sign: (_, answer) => answer },
-    log: (level, event, fields = {}) => logged.push(JSON.stringify({ level, event, ...fields })),
-    doors: { use: () => [], hear: () => false, open: nothing, settle: nothing, stop() {} },
+    log,
+    doors,
     news,
   })
-  return () => bridge.settle()
+  return () => Promise.all([bridge.settle(), doors.stop()])
 })
 
 let messages = 0

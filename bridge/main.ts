@@ -25,6 +25,7 @@ import { ownProtocol } from './own-protocol/own-protocol.ts'
 import { publishOn } from './publish.ts'
 import { queueOf } from './queue.ts'
 import { whatOf } from './scans.ts'
+import { sealedFile } from './sealed-file.ts'
 import { followSite } from './site.ts'
 import { openSpool } from './spool.ts'
 import { keepSubscribed } from './subscribe.ts'
@@ -74,7 +75,8 @@ const start = async (config: Config) => {
   const news = newsBoard()
   const publish = publishOn(client)
   const deviceEvents = await openDeviceEvents({ api, folder, news, link, log })
-  const doors = doorsOn({ api, publish, news, log })
+  const owed = sealedFile(join(folder, 'owed'), api.key, 'owed')
+  const doors = await doorsOn({ api, publish, age: echo.age, file: owed, news, log })
   const bridge = bridgeOn({
     api,
     age: echo.age,
@@ -156,11 +158,11 @@ const start = async (config: Config) => {
     commands.stop()
     site.stop()
     echo.stop()
-    doors.stop()
     await athome.stop()
     await beside.stop()
     await subscriptions.leave()
     await bridge.settle()
+    await doors.stop()
     handover.stop()
     await deviceEvents.close()
     await leaveBroker(client, config.BRIDGE_ID)

@@ -1,4 +1,5 @@
-import type { Hear, Profile } from '../profiles/profile.ts'
+import type { Effect, Hear, Profile } from '../profiles/profile.ts'
+import { openThenShut, shut } from './shut.ts'
 
 /** What happened at the lock: action, trigger, authorisation, code and source, with commas between. */
 const event = (source: number, what: string): Hear => ({
@@ -7,6 +8,8 @@ const event = (source: number, what: string): Hear => ({
   is: 'note',
   what,
 })
+
+const act = (payload: string): Effect => ({ topic: '{device}/lockAction', payload })
 
 export const nuki: Profile = {
   name: 'nuki',
@@ -18,14 +21,34 @@ export const nuki: Profile = {
   settings: {
     device: { kind: 'topic', required: true, says: 'The topic of the lock, such as nuki/2BB28570.' },
     action: { kind: 'number', min: 1, max: 6, default: 3, says: '1 unlocks, 3 unlatches too.' },
+    shut,
   },
   hears: [
     event(0, 'decided_by_button'),
     event(1, 'decided_by_keypad'),
     event(2, 'decided_by_fingerprint'),
+    {
+      topic: '{device}/state',
+      kept: true,
+      is: 'lock',
+      state: '',
+      words: {
+        1: 'locked',
+        2: 'unlocking',
+        3: 'unlocked',
+        4: 'locking',
+        5: 'unlocked',
+        6: 'unlocked',
+        7: 'unlocking',
+        254: 'jammed',
+      },
+      confirms: true,
+    },
     { topic: '{device}/doorsensorState', kept: true, is: 'contact', yes: { '': '3' }, no: { '': '2' } },
     { topic: '{device}/connected', kept: true, is: 'presence', yes: { '': 'true' }, no: { '': 'false' } },
   ],
-  grant: [[{ topic: '{device}/lockAction', payload: '{action}' }]],
+  grant: openThenShut(act('{action}'), act('2')),
   deny: [],
+  hold: [[act('{action}')]],
+  release: [[act('2')]],
 }

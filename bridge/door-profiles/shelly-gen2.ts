@@ -1,4 +1,18 @@
-import type { Profile } from '../profiles/profile.ts'
+import type { Effect, Json, Profile } from '../profiles/profile.ts'
+
+/** The short form has no time in it, and cannot be told from one that failed. */
+const short = (payload: 'on' | 'off'): Effect => ({
+  topic: '{device}/command/switch:{relay}',
+  payload,
+  qos: 1,
+  needs: ['short'],
+})
+
+const set = (params: Readonly<Record<string, Json>>): Effect => ({
+  topic: '{device}/rpc',
+  payload: { id: '{id}', src: '{src}', method: 'Switch.Set', params: { id: '{relay}', ...params } },
+  qos: 1,
+})
 
 /** `toggle_after` is in the command: on, and off by itself, in one message. */
 export const shellyGen2: Profile = {
@@ -25,10 +39,25 @@ export const shellyGen2: Profile = {
     {
       topic: '{src}/rpc',
       json: true,
-      when: { '/src': '{device}', '/id': { present: true } },
+      when: {
+        '{short}': { present: false },
+        '/src': '{device}',
+        '/id': { present: true },
+        '/error': { present: true },
+      },
+      take: { id: '/id', code: '/error/code' },
+      is: 'note',
+      what: 'refused',
+      denies: true,
+    },
+    {
+      topic: '{src}/rpc',
+      json: true,
+      when: { '{short}': { present: false }, '/src': '{device}', '/id': { present: true } },
       take: { id: '/id' },
       is: 'note',
       what: 'done',
+      confirms: true,
     },
     {
       topic: '{device}/events/rpc',
@@ -39,20 +68,9 @@ export const shellyGen2: Profile = {
     },
     { topic: '{device}/online', kept: true, is: 'presence', yes: { '': 'true' }, no: { '': 'false' } },
   ],
-  grant: [
-    [{ topic: '{device}/command/switch:{relay}', payload: 'on', qos: 1, needs: ['short'] }],
-    [
-      {
-        topic: '{device}/rpc',
-        payload: {
-          id: '{id}',
-          src: '{src}',
-          method: 'Switch.Set',
-          params: { id: '{relay}', on: true, toggle_after: '{openSeconds}' },
-        },
-        qos: 1,
-      },
-    ],
-  ],
+  grant: [[short('on')], [set({ on: true, toggle_after: '{openSeconds}' })]],
   deny: [],
+  // With the short command there is `auto_off` on the device, which would end it: so it is opened again and again.
+  hold: [[{ ...set({ on: true }), without: ['short'] }]],
+  release: [[short('off')], [set({ on: false })]],
 }

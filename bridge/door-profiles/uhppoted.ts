@@ -1,5 +1,7 @@
 import type { Profile } from '../profiles/profile.ts'
 
+const OPENED = '/message/reply/response/opened'
+
 /** A door of a UHPPOTE controller. It opens for a card that the controller knows: so one is kept there for Lintel. */
 export const uhppotedDoor: Profile = {
   name: 'uhppoted',
@@ -16,7 +18,26 @@ export const uhppotedDoor: Profile = {
     door: { kind: 'number', min: 1, max: 4, default: 1, says: 'Which of its doors.' },
     openCard: { kind: 'number', min: 1, required: true, says: 'A card that may open this door at any time.' },
   },
-  hears: [],
+  hears: [
+    {
+      topic: '{answers}',
+      json: true,
+      when: { [OPENED]: [true, 'true'] },
+      take: { id: '/message/reply/request-id' },
+      is: 'note',
+      what: 'done',
+      confirms: true,
+    },
+    {
+      topic: '{answers}',
+      json: true,
+      when: { [OPENED]: [false, 'false'] },
+      take: { id: '/message/reply/request-id' },
+      is: 'note',
+      what: 'refused',
+      denies: true,
+    },
+  ],
   grant: [
     [
       {
@@ -25,7 +46,7 @@ export const uhppotedDoor: Profile = {
           message: {
             request: {
               'client-id': '{client}',
-              'request-id': '{id}',
+              'request-id': '{id:text}',
               'reply-to': '{answers}',
               'device-id': '{device}',
               door: '{door}',

@@ -1,10 +1,11 @@
 import type { Profile } from '../profiles/profile.ts'
+import { stateLines, vfAccess } from '../profiles/vf-access.ts'
 
 /** The relay of a VF terminal, opened without anybody having asked at it. */
 export const vfRelay: Profile = {
   name: 'vf-access',
   title: 'The relay of a VF or Vguang terminal',
-  sources: ['DejaOS/DejaOS: apps/solutions/face/face_access/VF105 MQTT协议（DejaOS版本）_V2.md'],
+  sources: vfAccess.sources,
   decides: 'lintel',
   topics: [],
   views: [],
@@ -12,7 +13,7 @@ export const vfRelay: Profile = {
     device: { kind: 'level', required: true, says: 'The uuid of the terminal.' },
     prefix: { kind: 'topic', says: 'The topic prefix of the terminal, with its slash, if there is one.', default: '' },
   },
-  hears: [],
+  hears: stateLines('{prefix}access_device/v2/event', { '/uuid': '{device}' }),
   grant: [
     [
       {

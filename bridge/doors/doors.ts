@@ -1,16 +1,27 @@
-import { v7 } from 'uuid'
+import { randomInt } from 'node:crypto'
 import type { Action, Detail } from '../../api/contract/commands.ts'
+import { type DoorMode, isOpenMode } from '../../api/contract/door-mode.ts'
 import type { SiteDoor, SiteReader } from '../../api/contract/site.ts'
 import type { Api } from '../ask.ts'
-import { knownDoor } from '../door-profiles/door-profiles.ts'
+import { isLate } from '../echo.ts'
 import { type Log, nameOf } from '../log.ts'
 import { type By, type DoorRef, keyOf, type NewsBoard } from '../news.ts'
-import { type Came, hear, type Listened, topicsOf } from '../profiles/hear.ts'
-import type { Message } from '../profiles/profile.ts'
+import { type Came, hear, saysWhatItDid, topicsOf } from '../profiles/hear.ts'
+import type { Effects, Heard, Message, Vars } from '../profiles/profile.ts'
 import { messagesOf, openingVars } from '../profiles/tell.ts'
+import { Unacknowledged } from '../publish.ts'
+import type { SealedFile } from '../sealed-file.ts'
+import { needsAddress } from '../uses.ts'
+import { type Addresses, addressesOf } from './addresses.ts'
+import { type Answer, feedbackTo } from './feedback.ts'
+import { openOwed } from './owed.ts'
+import { modeOf, type Place, placeOfDoor, placeOfReader } from './places.ts'
 
 /** What came of an order to a door. */
 export type Done = { state: 'delivered' | 'refused'; detail: Detail }
+
+/** The reader at which a card was shown, and the card as it says it: some devices are opened for somebody. */
+export type Shown = Pick<SiteReader, 'cardView'> & { card: string }
 
 export type Doors = {
   /** The doors and readers in force from now on; gives every topic on which a door is heard. */
@@ -19,69 +30,400 @@ export type Doors = {
   hear(came: Came): boolean
   /** Opens a door once. Nothing is published after `until` (on this process's clock); it resolves when it is known what came of it. */
   open(door: DoorRef, until: number, by: By): Promise<Done>
+  /** The same, which resolves as soon as it went out or did not: what the device says of it is told as news. */
+  tell(door: DoorRef, until: number, by: By, shown?: Shown): Promise<Done>
   /** Resolves when a door is as it was ordered to be, which the site says already. */
   settle(door: DoorRef, action: Exclude<Action, 'open'>): Promise<Done>
-  stop(): void
+  /** Opens and holds nothing any more; resolves when every door that was to shut again was told so. */
+  stop(): Promise<void>
 }
 
 type Parts = {
   api: Pick<Api, 'clock'>
   publish(message: Message, lifeMs?: number): Promise<void>
+  /** How old a message may be that arrives now, in milliseconds. */
+  age(): number
+  /** Where it keeps what doors are still owed. */
+  file: SealedFile
   news: NewsBoard
   log: Log
 }
 
-export const doorsOn = ({ api, publish, news, log }: Parts): Doors => {
-  let known = new Map<string, { door: SiteDoor; listened: Listened }>()
-  let byTopic = new Map<string, { door: SiteDoor; listened: Listened }[]>()
+/** How often it is looked whether a door's mode is another one. Milliseconds. */
+const LOOK_MS = 1_000
+
+/** What keeps a door open is of no use later, and neither is what opens it. Milliseconds. */
+const LIFE_MS = 3_000
+
+const LEAST_PULSE_MS = 1_000
+const AGAIN_MS = 1_000
+
+/** `open` and `shut` are what it was told last, unless it is left to itself. */
+type Standing = 'open' | 'shut' | 'free'
+
+/** What is known of a place beside the site, for as long as it is one. */
+type State = {
+  mode?: DoorMode
+  look: number
+  standing: Standing
+  print: string
+  /** Told to shut while it was away: it has to be told again. */
+  missed: boolean
+  /** It could not be told, and that is in the log. */
+  trouble: boolean
+  work: Promise<void>
+  again?: NodeJS.Timeout | undefined
+  /** By topics: some devices are there only when another one is there too. */
+  online: Map<string, boolean>
+  /** It said so on this connection of ours. */
+  spoke: boolean
+  addresses: Addresses
+  last?: { scanId: string; until: number }
+}
+
+type Sent = { done: Done; answer?: Promise<Answer> }
+
+const refused = (detail: Detail): Sent => ({ done: { state: 'refused', detail } })
+const SENT: Done = { state: 'delivered', detail: 'sent' }
+
+const standingIn = (mode: DoorMode): Standing =>
+  isOpenMode(mode) ? 'open' : mode === 'lockdown' || mode === 'locked' ? 'shut' : 'free'
+
+/** Everything that opens a door, or keeps it open or shut: for scans, for commands, and by the site. */
+export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Promise<Doors> => {
+  let places = new Map<string, Place>()
+  let byTopic = new Map<string, { door: SiteDoor; place: Place }[]>()
+  const states = new Map<string, State>()
+  const feedback = feedbackTo(news)
+  const owed = await openOwed({ file, publish, log })
+  const unreadable = new Set<string>()
+  let looked = Number.NEGATIVE_INFINITY
+  let stopped = false
+  let number = randomInt(2 ** 31)
+
+  const stateOf = (key: string): State => {
+    const state = states.get(key) ?? {
+      look: Number.NEGATIVE_INFINITY,
+      standing: owed.has(key) ? 'open' : 'free',
+      print: '',
+      missed: false,
+      trouble: false,
+      work: Promise.resolve(),
+      online: new Map(),
+      spoke: false,
+      addresses: addressesOf(),
+    }
+    states.set(key, state)
+    return state
+  }
+
+  const isAway = ({ online }: State) => [...online.values()].includes(false)
+
+  /** What a place is told, in one way or another; none where something it needs is missing. */
+  const messagesFor = (place: Place, effects: Effects = [], leftMs = LIFE_MS, more: Vars = {}): Message[] => {
+    const now = api.clock.now()
+    number = (number + 1) % 2 ** 31
+    const told = openingVars(place.openMs, now, new Date(now.getTime() + leftMs))
+    const ip = stateOf(keyOf(place.ref)).addresses.only()
+    const vars = { ...(ip !== undefined && { ip }), ...place.listened.vars, ...told, id: number, ...more }
+    return messagesOf(effects, vars)
+  }
+
+  /** Publishes what opens, and then, surely, what ends it. */
+  const pulse = async (place: Place, messages: readonly Message[], until: number): Promise<void> => {
+    const key = keyOf(place.ref)
+    const later = messages.filter(({ afterMs }) => afterMs !== undefined)
+    const now = messages.filter(({ afterMs }) => afterMs === undefined)
+    const before = owed.has(key)
+    if (later.length > 0) await owed.note(key, place.print, later)
+    let went = 0
+    try {
+      for (const message of now) {
+        const left = until - performance.now()
+        if (left <= 0) throw new Error('its time is over')
+        await publish(message, left)
+        went += 1
+      }
+    } catch (error) {
+      // The last one perhaps arrived, and whatever was on before is to go off.
+      const perhaps = error instanceof Unacknowledged && went === now.length - 1
+      if (perhaps || went > 0 || before) owed.payLater(key, perhaps ? (later[0]?.afterMs ?? 0) : 0)
+      else if (later.length > 0) owed.forget(key)
+      if (!perhaps) throw error
+      return
+    }
+    if (later.length > 0) owed.payLater(key, later[0]?.afterMs ?? 0)
+  }
+
+  const tell = async (ref: DoorRef, until: number, by: By, shown?: Shown): Promise<Sent> => {
+    const key = keyOf(ref)
+    const place = places.get(key)
+    if (!place) return refused('unknown_door')
+    const left = until - performance.now()
+    if (left <= 0) return refused('expired')
+    if (stopped) return refused('broker_away')
+    const state = stateOf(key)
+    const { mode } = modeNow(place)
+    if (mode === 'lockdown' && by.by !== 'scan') return refused('locked_down')
+    // An opening would end by itself, and what keeps it open with it.
+    if (isOpenMode(mode)) return by.by === 'scan' || state.standing === 'open' ? { done: SENT } : refused('broker_away')
+    if (isAway(state)) return refused('device_offline')
+    if (isLate(age())) return refused('broker_away')
+    const scanId = by.by === 'scan' ? by.scanId : undefined
+    // A card that is held to a reader comes again and again.
+    if (scanId !== undefined && state.last?.scanId === scanId && performance.now() < state.last.until) {
+      return { done: SENT }
+    }
+    const card = shown && place.profile.views.includes(shown.cardView) ? { card: shown.card } : {}
+    const messages = messagesFor(place, place.grant, left, card)
+    if (messages.length === 0) {
+      const lost = needsAddress(place.profile) && state.addresses.only() === undefined
+      return refused(lost ? 'no_address' : 'not_possible')
+    }
+    if (scanId !== undefined) state.last = { scanId, until: performance.now() + place.openMs }
+    const expected = saysWhatItDid(place.listened) ? feedback.expect(ref, number, by) : undefined
+    try {
+      await pulse(place, messages, until)
+    } catch (error) {
+      expected?.leave()
+      delete state.last
+      log('warn', 'door_not_told', { door: key, error: nameOf(error) })
+      return refused(until <= performance.now() ? 'expired' : 'broker_away')
+    }
+    news.tell({ is: 'opening', door: ref, forMs: place.openMs, by })
+    return { done: SENT, ...(expected && { answer: expected.went() }) }
+  }
+
+  /** What cannot be read, of a time zone that this runtime does not know, is as if nothing had been ordered. */
+  const modeNow = (place: Place): ReturnType<typeof modeOf> => {
+    const key = keyOf(place.ref)
+    try {
+      return modeOf(place, api.clock.now())
+    } catch (error) {
+      if (!unreadable.has(key)) log('error', 'no_mode', { door: key, error: nameOf(error) })
+      unreadable.add(key)
+      return { mode: 'normal', until: Number.POSITIVE_INFINITY }
+    }
+  }
+
+  const look = (key: string, place: Place): void => {
+    const state = stateOf(key)
+    const { mode, until } = modeNow(place)
+    state.look = until
+    if (mode !== state.mode) {
+      state.mode = mode
+      news.tell({ is: 'mode', door: place.ref, mode })
+    }
+    bring(key)
+  }
+
+  /** One thing after another at each door. */
+  const bring = (key: string): void => {
+    const state = stateOf(key)
+    const place = places.get(key)
+    if (!place || state.mode === undefined || isAsWanted(state, place, standingIn(state.mode))) return
+    state.work = state.work
+      .then(() => stand(key))
+      .then(() => {
+        state.trouble = false
+      })
+      .catch((error: unknown) => {
+        if (!state.trouble) log('warn', 'door_not_told', { door: key, error: nameOf(error) })
+        state.trouble = true
+        later(key, AGAIN_MS)
+      })
+  }
+
+  const later = (key: string, ms: number): void => {
+    const state = stateOf(key)
+    clearTimeout(state.again)
+    if (stopped) return
+    state.again = setTimeout(() => {
+      state.print = ''
+      bring(key)
+    }, ms).unref()
+  }
+
+  const isAsWanted = (state: State, place: Place, wanted: Standing): boolean =>
+    state.standing === wanted && (wanted !== 'open' || state.print === place.print)
+
+  const stand = async (key: string): Promise<void> => {
+    const place = places.get(key)
+    const state = stateOf(key)
+    if (!place || state.mode === undefined || stopped) return
+    const wanted = standingIn(state.mode)
+    if (isAsWanted(state, place, wanted)) return
+    if (wanted === 'open') return holdOpen(place, state)
+    clearTimeout(state.again)
+    if (wanted === 'shut' || state.standing === 'open') await shut(place, state)
+    state.standing = wanted
+  }
+
+  const holdOpen = async (place: Place, state: State): Promise<void> => {
+    const key = keyOf(place.ref)
+    const messages = messagesFor(place, place.profile.hold)
+    if (messages.length === 0) return openAgain(place, state)
+    const release = messagesFor(place, place.profile.release)
+    if (release.length > 0) await owed.note(key, place.print, release, 'held')
+    state.standing = 'open'
+    state.print = place.print
+    for (const message of messages) {
+      await publish(message, LIFE_MS).catch((error: unknown) => {
+        // To be shut it may have to be told all the same.
+        state.print = ''
+        throw error
+      })
+    }
+  }
+
+  /** Before it has shut again, and so on: one opening after another, each of which ends by itself. */
+  const openAgain = async (place: Place, state: State): Promise<void> => {
+    const key = keyOf(place.ref)
+    const every = Math.max(LEAST_PULSE_MS, 0.8 * place.openMs)
+    const messages = messagesFor(place, place.grant)
+    if (messages.length > 0) {
+      if (isLate(age())) throw new Error('the broker is away')
+      await pulse(place, messages, performance.now() + LIFE_MS)
+      state.standing = 'open'
+      state.print = place.print
+    }
+    later(key, every)
+  }
+
+  const shut = async (place: Place, state: State): Promise<void> => {
+    const key = keyOf(place.ref)
+    if (!owed.has(key)) {
+      const messages = messagesFor(place, place.profile.release)
+      if (messages.length === 0) return
+      await owed.note(key, place.print, messages)
+    }
+    state.missed = isAway(state)
+    await owed.pay(key)
+  }
+
+  /** It may not be as it was told to be: it was away, or we were. */
+  const tellAgain = (key: string): void => {
+    const state = stateOf(key)
+    if (state.mode === undefined) return
+    const wanted = standingIn(state.mode)
+    if (wanted === 'open') state.print = ''
+    if (wanted === 'shut') state.standing = 'free'
+    if (wanted === 'free' && state.missed) state.standing = 'open'
+    bring(key)
+  }
+
+  const heardOnline = (key: string, topic: string, on: boolean): void => {
+    const state = stateOf(key)
+    const was = isAway(state)
+    state.online.set(topic, on)
+    const back = !isAway(state) && (was || state.spoke)
+    state.spoke ||= on
+    if (on && back) tellAgain(key)
+  }
+
+  const heardFrom = (place: Place, topic: string, said: Heard): void => {
+    const key = keyOf(place.ref)
+    if (said.is === 'presence') heardOnline(key, topic, said.on)
+    if (said.is === 'heartbeat') stateOf(key).addresses.said(said.vars['device'], said.vars['ip'])
+    feedback.heard(place.ref, said)
+  }
+
+  news.listen((one) => {
+    if (one.is === 'said' && 'reader' in one) {
+      const place = places.get(one.reader.id)
+      if (place) heardFrom(place, '', one.state)
+    }
+    if (one.is !== 'broker' || stopped) return
+    for (const state of states.values()) state.spoke = false
+    if (!one.connected) return
+    owed.retry()
+    for (const key of places.keys()) tellAgain(key)
+  })
+
+  const ticking = setInterval(() => {
+    const now = api.clock.now().getTime()
+    const setBack = now < looked
+    looked = now
+    for (const [key, place] of places) if (setBack || stateOf(key).look <= now) look(key, place)
+  }, LOOK_MS).unref()
 
   return {
-    use(doors) {
-      known = new Map(
-        doors.flatMap((door) => {
-          const listened = knownDoor(door.profile, door.settings)
-          if (!listened) log('warn', 'unknown_profile', { door: door.id })
-          return listened ? [[door.id, { door, listened }] as const] : []
-        }),
-      )
+    use(doors, readers) {
       byTopic = new Map()
-      for (const one of known.values()) {
-        for (const topic of topicsOf(one.listened)) byTopic.set(topic, [...(byTopic.get(topic) ?? []), one])
+      const all: Place[] = []
+      for (const door of doors) {
+        const place = placeOfDoor(door)
+        if (!place) {
+          log('warn', 'unknown_profile', { door: door.id, say: 'This bridge is older than the API: update it.' })
+          continue
+        }
+        all.push(place)
+        for (const topic of topicsOf(place.listened)) {
+          byTopic.set(topic, [...(byTopic.get(topic) ?? []), { door, place }])
+        }
       }
+      for (const reader of readers) {
+        const place = placeOfReader(reader)
+        if (place) all.push(place)
+      }
+      places = new Map(all.map((place) => [keyOf(place.ref), place]))
+      for (const [key, { again }] of states) {
+        if (places.has(key)) continue
+        clearTimeout(again)
+        states.delete(key)
+      }
+      // What is not a door any more is left shut.
+      for (const key of owed.keys()) if (!places.has(key)) void owed.pay(key)
+      for (const [key, place] of places) look(key, place)
       return [...byTopic.keys()]
     },
     hear(came) {
       const listeners = byTopic.get(came.topic) ?? []
-      for (const { door, listened } of listeners) {
-        const heard = hear(listened, came, api.clock.now())
+      for (const { door, place } of listeners) {
+        const heard = hear(place.listened, came, api.clock.now())
         if ('dropped' in heard) continue
         for (const state of heard) {
           if (state.is === 'scan' || state.is === 'pin' || state.is === 'record' || state.is === 'ignore') continue
+          heardFrom(place, came.topic, state)
           news.tell({ is: 'said', siteDoor: door, state })
         }
       }
       return listeners.length > 0
     },
     async open(ref, until, by) {
-      const one = known.get(keyOf(ref))
-      if (!one) return { state: 'refused', detail: 'unknown_door' }
-      const now = api.clock.now()
-      const left = until - performance.now()
-      if (left <= 0) return { state: 'refused', detail: 'expired' }
-      const { openMs } = one.door
-      const told = openingVars(openMs, now, new Date(now.getTime() + left))
-      const messages = messagesOf(one.listened.profile.grant, { ...one.listened.vars, ...told, id: v7() })
-      if (messages.length === 0) return { state: 'refused', detail: 'not_possible' }
-      try {
-        for (const message of messages) await publish(message, until - performance.now())
-      } catch (error) {
-        log('warn', 'door_not_told', { door: keyOf(ref), error: nameOf(error) })
-        return { state: 'refused', detail: 'broker_away' }
-      }
-      news.tell({ is: 'opening', door: ref, forMs: openMs, by })
-      return { state: 'delivered', detail: 'sent' }
+      const { done, answer } = await tell(ref, until, by)
+      const said = await answer
+      if (said === 'refused') return { state: 'refused', detail: 'device_refused' }
+      return said === undefined ? done : { state: 'delivered', detail: said }
     },
-    settle: async () => ({ state: 'refused', detail: 'not_possible' }),
-    stop() {},
+    async tell(ref, until, by, shown) {
+      const { done } = await tell(ref, until, by, shown)
+      return done
+    },
+    async settle(ref, action) {
+      const key = keyOf(ref)
+      const place = places.get(key)
+      if (!place) return { state: 'refused', detail: 'unknown_door' }
+      if ('readerId' in ref) return { state: 'refused', detail: 'not_possible' }
+      look(key, place)
+      const state = stateOf(key)
+      const { mode = 'normal' } = state
+      if (action === 'hold' && mode === 'lockdown') return { state: 'refused', detail: 'locked_down' }
+      if (action === 'hold' && !isOpenMode(mode)) return { state: 'refused', detail: 'expired' }
+      await state.work
+      if (isAsWanted(state, place, standingIn(mode)) && (isOpenMode(mode) || !owed.has(key))) {
+        return isAway(state) ? { state: 'refused', detail: 'device_offline' } : SENT
+      }
+      const can = [place.profile.hold ?? [], place.grant].some((effects) => messagesFor(place, effects).length > 0)
+      return { state: 'refused', detail: can ? 'broker_away' : 'not_possible' }
+    },
+    async stop() {
+      stopped = true
+      clearInterval(ticking)
+      for (const { again } of states.values()) clearTimeout(again)
+      feedback.stop()
+      await Promise.all([...states.values()].map(({ work }) => work))
+      await owed.stop()
+    },
   }
 }

@@ -52,7 +52,7 @@ const listenersOf = (profile: Profile): Listened[] => {
   return views.flatMap((cardView): Listened[] => {
     const [template] = profile.topics
     if (template === undefined) {
-      const reader = { topic: '', unit: null, cardView }
+      const reader = { topic: String(settings['topic'] ?? ''), unit: null, cardView }
       return [{ reader, profile, vars: settingVars(profile.settings, settings) }]
     }
     const topic = template.replaceAll(/\{\w+(\.\.\.|\/)?\}/g, (_, many) => (many === '/' ? 'a/' : 'own'))

@@ -13,9 +13,9 @@ export const espRfidV13: Profile = {
   settings: { decides, ip, wiegand: wiegand('decimal') },
   hears: [
     ...accessLines({ '/type': 'access' }, ['hex-unpadded', 'hex', 'decimal']),
-    ...addressLines('{base...}/sync'),
-    ...addressLines('{base...}'),
-    ...addressLines(),
+    ...addressLines('{base...}/sync', '/door'),
+    ...addressLines('{base...}', '/door'),
+    ...addressLines(undefined, '/door'),
     ...eventLines,
   ],
   grant: [[{ topic: '{base...}', payload: { cmd: 'opendoor', doorip: '{ip}' } }]],

@@ -32,7 +32,7 @@ export const espRfidV2Ha: Profile = {
   hears: [
     ...pinAsCardLines({}),
     ...accessLines({}, ['hex', 'hex-unpadded', 'decimal']),
-    ...addressLines('{base...}/send'),
+    ...addressLines('{base...}/send', '/hostname'),
     { topic: '{base...}/io/door', kept: true, is: 'contact', yes: { '': 'ON' }, no: { '': 'OFF' } },
     { topic: '{base...}/io/tamper', kept: true, is: 'tamper', yes: { '': 'ON' }, no: { '': 'OFF' } },
     { topic: '{base...}/io/doorbell', when: { '': 'ON' }, is: 'note', what: 'doorbell' },

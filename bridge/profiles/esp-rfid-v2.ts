@@ -36,7 +36,7 @@ export const espRfidV2: Profile = {
   hears: [
     ...pinAsCardLines({ '/type': 'access' }),
     ...accessLines({ '/type': 'access' }, ['hex', 'hex-unpadded', 'decimal']),
-    ...addressLines(),
+    ...addressLines(undefined, '/hostname'),
     ...eventLines,
   ],
   grant: [

@@ -43,13 +43,13 @@ export const pinAsCardLines = (guard: Guard): readonly Hear[] => [
   },
 ]
 
-/** Heartbeats and the like, by which the device's address is learned: its commands must name it. */
-export const addressLines = (topic?: string): readonly Hear[] => [
+/** Heartbeats and the like, by which the device's address is learned: its commands must name it. `device`: where it says its name. */
+export const addressLines = (topic?: string, device?: Pointer): readonly Hear[] => [
   {
     ...(topic !== undefined && { topic }),
     json: true,
     when: { '/type': ['heartbeat', 'boot'] },
-    take: { ip: '/ip' },
+    take: { ip: '/ip', ...(device !== undefined && { device }) },
     is: 'heartbeat',
   },
 ]
@@ -77,6 +77,16 @@ export const decides: Setting = {
   choices: ['reader', 'lintel'],
   default: 'reader',
   says: 'reader: it goes by its own list. lintel: Lintel opens by a second message when the reader itself did not.',
+}
+
+/** What an opening is acknowledged by. */
+export const doneLine: Hear = {
+  json: true,
+  when: { '/type': ['opendoor', 'open'] },
+  take: { ip: '/ip', done: '/type' },
+  is: 'note',
+  what: 'done',
+  confirms: true,
 }
 
 export const ip: Setting = {

@@ -1,4 +1,21 @@
-import type { Profile } from './profile.ts'
+import type { Effects, Hear, Profile } from './profile.ts'
+
+export const stateLines: readonly Hear[] = [
+  {
+    topic: '{node...}/status',
+    kept: true,
+    is: 'presence',
+    yes: { '': 'Connected' },
+    no: { '': 'Connection Lost' },
+  },
+  { topic: '{contactTopic}', kept: true, is: 'contact', yes: { '': '1' }, no: { '': '0' } },
+]
+
+/** Up to 15 s in milliseconds, beyond that in seconds. */
+export const pulse: Effects = [
+  [{ topic: '{node...}/cmd', payload: 'LongPulse_mS,{gpio},1,{openMs:upTo15000}' }],
+  [{ topic: '{node...}/cmd', payload: 'LongPulse,{gpio},1,{openSeconds}' }],
+]
 
 /** `LongPulse_mS` lets go by itself; a literal 1 on `…/GPIO/n` would stay on. */
 export const espeasy: Profile = {
@@ -38,19 +55,9 @@ export const espeasy: Profile = {
       pin: { at: '', as: 'digits-of-bcd', pad: 'pinDigits' },
     },
     { topic: '{pinTopic}', is: 'pin', pin: { at: '', pad: 'pinDigits' } },
-    {
-      topic: '{node...}/status',
-      kept: true,
-      is: 'presence',
-      yes: { '': 'Connected' },
-      no: { '': 'Connection Lost' },
-    },
-    { topic: '{contactTopic}', kept: true, is: 'contact', yes: { '': '1' }, no: { '': '0' } },
+    ...stateLines,
   ],
-  grant: [
-    [{ topic: '{node...}/cmd', payload: 'LongPulse_mS,{gpio},1,{openMs}' }],
-    [{ topic: '{replyTopic}', payload: '1' }],
-  ],
+  grant: [...pulse, [{ topic: '{replyTopic}', payload: '1' }]],
   deny: [[{ topic: '{node...}/cmd', payload: 'event,{denyEvent}=1' }], [{ topic: '{replyTopic}', payload: '0' }]],
   noticed: ['+/+/Tag', '/+/+/Tag'],
 }

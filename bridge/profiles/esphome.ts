@@ -1,4 +1,28 @@
-import type { Profile } from './profile.ts'
+import type { Effects, Hear, Profile, Setting } from './profile.ts'
+
+/** What of it can open. */
+export const openers: Readonly<Record<string, Setting>> = {
+  lock: { kind: 'level', says: 'The lock that opens (its object id), by UNLOCK.' },
+  button: { kind: 'level', says: 'The button that opens, by PRESS.' },
+  switch: { kind: 'level', says: 'The switch that opens, by ON; the device must turn it off by itself.' },
+}
+
+export const contact: Setting = { kind: 'level', says: 'The binary_sensor at the door: ON is open.' }
+
+export const stateLines: readonly Hear[] = [
+  { topic: '{prefix}/status', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
+  {
+    topic: '{prefix}/binary_sensor/{contact}/state',
+    kept: true,
+    is: 'contact',
+    yes: { '': 'ON' },
+    no: { '': 'OFF' },
+  },
+]
+
+export const lock = '{prefix}/lock/{lock}/command'
+export const switchTopic = '{prefix}/switch/{switch}/command'
+export const press: Effects = [[{ topic: '{prefix}/button/{button}/command', payload: 'PRESS' }]]
 
 /** ESPHome has no topic of its own for cards: whoever writes the YAML publishes `x` of `on_tag` where they like. */
 export const esphome: Profile = {
@@ -18,29 +42,16 @@ export const esphome: Profile = {
   keypad: 'with-card',
   settings: {
     prefix: { kind: 'topic', says: 'The topic_prefix of the device: needed for all that follows but pinTopic.' },
-    lock: { kind: 'level', says: 'The lock that opens (its object id), by UNLOCK.' },
-    button: { kind: 'level', says: 'The button that opens, by PRESS.' },
-    switch: { kind: 'level', says: 'The switch that opens, by ON; the device must turn it off by itself.' },
+    ...openers,
     denyButton: { kind: 'level', says: 'The button that says no, by PRESS.' },
     pinTopic: { kind: 'topic', says: 'Where a key_collector publishes the PIN.' },
-    contact: { kind: 'level', says: 'The binary_sensor at the door: ON is open.' },
+    contact,
   },
-  hears: [
-    { is: 'scan', card: { at: '' } },
-    { topic: '{pinTopic}', is: 'pin', pin: { at: '' } },
-    { topic: '{prefix}/status', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
-    {
-      topic: '{prefix}/binary_sensor/{contact}/state',
-      kept: true,
-      is: 'contact',
-      yes: { '': 'ON' },
-      no: { '': 'OFF' },
-    },
-  ],
+  hears: [{ is: 'scan', card: { at: '' } }, { topic: '{pinTopic}', is: 'pin', pin: { at: '' } }, ...stateLines],
   grant: [
-    [{ topic: '{prefix}/lock/{lock}/command', payload: 'UNLOCK' }],
-    [{ topic: '{prefix}/button/{button}/command', payload: 'PRESS' }],
-    [{ topic: '{prefix}/switch/{switch}/command', payload: 'ON' }],
+    [{ topic: lock, payload: 'UNLOCK' }],
+    ...press,
+    [{ topic: switchTopic, payload: 'ON' }],
     [{ topic: '{replyTopic}', payload: '1' }],
   ],
   deny: [

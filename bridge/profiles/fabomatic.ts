@@ -58,6 +58,7 @@ export const fabomatic: Profile = {
     told('maintenance', 'maintenance', done),
     { json: true, when: { '/action': 'alive' }, take: { ip: '/ip' }, is: 'heartbeat' },
   ],
+  answers: true,
   grant: [[welcome('{name}')], [welcome('')]],
   deny: [[reply({ request_ok: true, is_valid: false, name: 'Unknown', missing_auth: false, level: 0 })]],
   noticed: ['machine/+'],

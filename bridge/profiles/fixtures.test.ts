@@ -131,7 +131,6 @@ const DOOR_PROFILES: Readonly<Record<string, (line: Line) => readonly [string, S
       open: '{"gpio":13,"cmd":"high_pulse","pulse_length":{openMs}}',
     },
   ],
-  'ha-discovery': () => ['ha-discovery', { component: 'tag', object: '0AFFD2' }],
   // What the terminal, the machine and the controller do when nobody asked at them.
   'vf-access open': () => ['vf-access', { device: 'e4720000964b5c00' }],
   'fabomatic open': () => ['fabomatic', { machine: '1' }],
@@ -141,10 +140,11 @@ const DOOR_PROFILES: Readonly<Record<string, (line: Line) => readonly [string, S
   ],
 }
 
-/** Profiles that have no topic for scans yet. */
+/** Profiles that have no topic for scans, or none yet. */
 const DEVICES: Readonly<Record<string, Settings>> = {
   'tool-control-poc': { device: 'ESP32-30AEA49F247A' },
   'fabreader-apdu': { reader: '00042' },
+  'ha-discovery': { component: 'tag', object: '0AFFD2' },
 }
 
 const there = <T>(value: T | undefined): T => {
@@ -375,6 +375,41 @@ test.for(titled.filter(([, { dir }]) => dir === 'out'))('%s', ([, line]) => {
   const { topic, payload, qos } = line
   expect(told(line)).toEqual([{ topic, payload, qos }])
   expect(line.retain).toBe(false)
+})
+
+/** The door that a line opens which a reader of the same firmware has too. */
+const DOORS: Readonly<Record<string, (line: Line) => readonly [string, Settings]>> = {
+  ...DOOR_PROFILES,
+  karty: ({ topic }) => ['plain', { topic }],
+  'karty-hex': ({ topic }) => ['plain', { topic }],
+  espeasy: ({ topic }) =>
+    topic.endsWith('/cmd') ? ['espeasy', { node: '/dilny', gpio: 12 }] : ['plain', { topic: '/dilny/GPIO/12' }],
+  'esp-rfid-v1.3': () => ['esp-rfid-v1.3', { base: '/rfid' }],
+  'esp-rfid-v2': ({ expect: { relay } }) => ['esp-rfid-v2', { base: '/rfid', ...(relay !== undefined && { door: 0 }) }],
+  tasmota: () => ['tasmota', { device: 'door1' }],
+  esphome: ({ topic }) => [
+    'esphome',
+    { prefix: 'frontdoor', ...(topic.includes('/lock/') ? { lock: 'front_door' } : { button: 'open_door' }) },
+  ],
+  'z2m-lock': () => ['z2m-lock', { topic: 'zigbee2mqtt/front_lock' }],
+  'homekey-esp32': () => ['homekey-esp32', { client: '4c11ae0d51a2' }],
+}
+const opening = titled.filter(
+  ([
+    ,
+    {
+      dir,
+      expect: { kind },
+    },
+  ]) => dir === 'out' && kind === 'open',
+)
+
+test.for(opening)('as a door: %s', ([, line]) => {
+  const { topic, payload, qos, profile } = line
+  const find = DOORS[`${profile} open`] ?? DOORS[profile]
+  const { profile: door, vars } = there(knownDoor(...there(find)(line)))
+  const all = { ...vars, ...ANSWER, ...TOLD[`${profile} open`] }
+  expect(messagesOf(door.grant, all)).toEqual([{ topic, payload, qos }])
 })
 
 test('every line is tried, and every profile has one', () => {

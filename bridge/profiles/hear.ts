@@ -104,12 +104,31 @@ const hearLine = (line: Hear, { reader, profile, vars }: Listened, payload: Payl
   const reply = repliesOf(line, { ...vars, now: Math.floor(now.getTime() / 1000) }, things)
   const said = fitting.map(({ part, index }) => read(line, part, { reader, vars, things, index }))
   const whole = said.filter((one): one is Said => !('dropped' in one))
-  if (whole.length > 0) return { heard: whole.map((one) => ({ ...one, vars: things, reply })), last: !also }
+  if (whole.length > 0) {
+    return { heard: whole.map((one) => ({ ...one, ...feedbackOf(line, one), vars: things, reply })), last: !also }
+  }
   const [none] = said.flatMap((one) => ('dropped' in one ? [one.dropped] : []))
   const dropped = none ?? 'ignored'
   // Who waits for an acknowledgement would say it again for ever.
   if (reply.length > 0) return { heard: [{ is: 'ignore', why: dropped, vars: things, reply }], last: !also }
   return { dropped, last: !also }
+}
+
+/** Whether a device says what came of an opening, as it is set up. */
+export const saysWhatItDid = (known: Listened): boolean =>
+  known.profile.hears.some((line) => {
+    const ofSettings = Object.entries(line.when ?? {}).filter(([place]) => /^\{\w+\}$/.test(place))
+    const listens = topicOf(line, known) !== undefined && fits(Object.fromEntries(ofSettings), '', known.vars)
+    return line.confirms === true && listens !== false && listens !== undefined
+  })
+
+const feedbackOf = ({ confirms, denies }: Hear, said: Said): Pick<Heard, 'feedback'> => {
+  if (denies) return { feedback: 'refused' }
+  if (!confirms) return {}
+  if (said.is === 'relay') return said.on ? { feedback: 'done' } : {}
+  if (said.is !== 'lock') return { feedback: 'done' }
+  if (said.state === 'jammed') return { feedback: 'refused' }
+  return said.state === 'unlocked' || said.state === 'unlocking' ? { feedback: 'done' } : {}
 }
 
 const take = ({ take: names = {} }: Hear, payload: Payload, vars: Vars): Vars => {

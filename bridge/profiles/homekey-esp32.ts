@@ -1,7 +1,21 @@
-import type { Profile } from './profile.ts'
+import type { Hear, Profile } from './profile.ts'
 
 /** Bytes of a tag's own number (ISO 14443-3): 4, 7 or 10. No tag can say that it is a HomeKey, whose id has another length. */
 const TAG = '[0-9A-Fa-f]{8}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}'
+
+export const target = '{client...}/homekit/set_target_state'
+
+export const stateLines: readonly Hear[] = [
+  {
+    topic: '{client...}/homekit/state',
+    kept: true,
+    is: 'lock',
+    confirms: true,
+    state: '',
+    words: { 0: 'unlocked', 1: 'locked', 2: 'jammed', 3: 'unknown', 4: 'unlocking', 5: 'locking' },
+  },
+  { topic: '{client...}/status', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
+]
 
 /** A HomeKey is proven to the device, which says whose it is; a tag is only read. */
 export const homekeyEsp32: Profile = {
@@ -35,16 +49,9 @@ export const homekeyEsp32: Profile = {
       card: { at: '/uid' },
       granted: { '/homekey': true },
     },
-    {
-      topic: '{client...}/homekit/state',
-      kept: true,
-      is: 'lock',
-      state: '',
-      words: { 0: 'unlocked', 1: 'locked', 2: 'jammed', 3: 'unknown', 4: 'unlocking', 5: 'locking' },
-    },
-    { topic: '{client...}/status', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
+    ...stateLines,
   ],
-  grant: [[{ topic: '{client...}/homekit/set_target_state', payload: '0' }]],
+  grant: [[{ topic: target, payload: '0' }]],
   deny: [],
   noticed: ['+/homekey/auth'],
 }

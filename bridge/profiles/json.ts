@@ -38,6 +38,7 @@ export const json: Profile = {
       pin: { at: '*{pinAt}' },
     },
   ],
+  answers: true,
   grant: [[{ topic: '{replyTopic}', payload: '1' }]],
   deny: [[{ topic: '{replyTopic}', payload: '0' }]],
 }

@@ -29,6 +29,7 @@ export const lintel: Profile = {
     },
     { is: 'pin', json: true, when: { '/pin': { present: true } }, pin: { at: '/pin' }, take: { question: '/id' } },
   ],
+  answers: true,
   grant: answers({
     id: '{question}',
     decision: 'granted',

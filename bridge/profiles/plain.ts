@@ -14,6 +14,7 @@ export const plain: Profile = {
   views: ['decimal', ...CARD_VIEWS.filter((view) => view !== 'decimal')],
   settings: {},
   hears: [{ is: 'scan', card: { at: '' } }],
+  answers: true,
   grant: [[{ topic: '{replyTopic}', payload: '1' }]],
   deny: [[{ topic: '{replyTopic}', payload: '0' }]],
 }

@@ -14,9 +14,10 @@ export type { Vars }
  * settings, of which one that is false is as if it were not there; what `take` and a pattern's groups found in the message;
  * and these: `{topic}` (the reader's), `{replyTopic}`, `{unit}`, `{card}` (as it was published), `{openMs}`, `{openSeconds}`
  * (rounded up), `{pulseTime}` (as Tasmota counts), `{now}` (Unix seconds), `{expires}` (Unix seconds), `{name}` (the person's,
- * only where it opens), `{reason}`, `{id}` (the scan's), `{ip}` (as the device last said it).
+ * only where it opens), `{reason}`, `{id}` (the scan's, or a number of its own for each message to a door), `{ip}` (as the
+ * device last said it).
  * In what is published `{name:how}` writes it as `text`, as `number`, in `lower` or `upper` case, with zeros to the left up to
- * so many digits (`zeros14`), or `filled`: the variable's text is a template itself.
+ * so many digits (`zeros14`), only when it is no larger (`upTo15000`), or `filled`: the variable's text is a template itself.
  */
 
 /**
@@ -93,15 +94,31 @@ export type Hear = {
 ) & {
     /** What is answered whatever it says: an acknowledgement. */
     reply?: readonly Effect[]
+    /**
+     * Feedback. By such a line the device says that it opened: a relay that is on, a lock that is unlocked or unlocking, a
+     * note; a lock that jams says that it could not. By one that `denies` it says no. Where the line takes `id`, it is about
+     * the opening of that `{id}` and no other. A profile without a line that confirms never says.
+     */
+    confirms?: true
+    denies?: true
   }
 
 export type LockState = 'locked' | 'unlocked' | 'locking' | 'unlocking' | 'jammed' | 'unknown'
 
 /**
  * A message to publish. In a JSON payload a string that is one variable takes its value, number or text; an array whose only
- * element is `{name...}` takes the list of that name; key order is kept. `needs`: variables that must be there besides.
+ * element is `{name...}` takes the list of that name; key order is kept. `needs`: variables that must be there besides;
+ * `without`: those that must not. `afterMs`: so much later than what went out before it, as `{openMs}` or a number; such a
+ * message ends what the others began, and is certain once they went out: doors/owed.ts.
  */
-export type Effect = { topic: string; payload: string | Json; qos?: 0 | 1; needs?: readonly string[] }
+export type Effect = {
+  topic: string
+  payload: string | Json
+  qos?: 0 | 1
+  needs?: readonly string[]
+  without?: readonly string[]
+  afterMs?: string
+}
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 /** Alternatives: the first whose variables are all there is published, all its messages in order; none, when there is none. */
@@ -124,7 +141,7 @@ export type Profile = {
   refuses?: Readonly<Record<string, string>>
   /** Where a topic is shared by devices, the place that says which one it is. */
   unit?: Pointer
-  /** The views that make sense; the first is the default. */
+  /** The views that make sense; the first is the default. Of a door: those of the readers whose cards it understands. */
   views: readonly CardView[]
   /** A PIN can be typed at it; `alone`: nothing else can, so that it opens by a PIN alone unless told otherwise. */
   keypad?: 'with-card' | 'alone'
@@ -140,7 +157,10 @@ export type Profile = {
   answers?: true
   grant: Effects
   deny: Effects
-  /** To keep it open until `release`, which lets it shut again. Without them it is kept open by opening it again and again. */
+  /**
+   * To keep it open until `release`, which shuts it. Without `hold` it is kept open by opening it again and again. `release`
+   * is also what a lockdown begins with.
+   */
   hold?: Effects
   release?: Effects
   /** What a device has to be told once, so that its relay lets go by itself after `openMs`. */
@@ -160,7 +180,7 @@ export type Profile = {
 }
 
 /** What was heard. `vars` is what a later answer may need of the message. */
-export type Heard = { vars: Vars; reply: readonly Message[] } & (
+export type Heard = { vars: Vars; reply: readonly Message[]; feedback?: 'done' | 'refused' } & (
   | { is: 'scan'; card: string; pin?: string; decided?: 'granted' | 'denied' }
   | { is: 'pin'; pin: string }
   | { is: 'record'; card: string; key?: string; time?: number; decided: 'granted' | 'denied' }
@@ -172,7 +192,7 @@ export type Heard = { vars: Vars; reply: readonly Message[] } & (
 )
 
 export type Lists = Readonly<Record<string, readonly string[]>>
-export type Message = { topic: string; payload: string; qos: 0 | 1 }
+export type Message = { topic: string; payload: string; qos: 0 | 1; afterMs?: number }
 
 /** Why a message was nothing. Public words: they are counted by them. */
 export type Dropped =

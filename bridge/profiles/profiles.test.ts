@@ -53,14 +53,28 @@ const GIVEN = [
   'user since until admins inductors cards',
 ].flatMap((names) => names.split(' '))
 
+/** What it hears on no topic in particular is heard on its own: a door has one by its setting `topic`, or none. */
+test.for(named([...DOOR_PROFILES]))('%s hears nothing but on its own topics, and shuts what it holds', ([, door]) => {
+  expect(door.hears.some(({ topic }) => topic === undefined)).toBe(
+    Object.hasOwn(door.settings, 'topic') && door.hears.length > 0,
+  )
+  if (door.hold) expect(door.release).toBeDefined()
+  expect(door.hears.filter(({ is }) => ['scan', 'pin', 'record'].includes(is))).toEqual([])
+})
+
+test('a reader’s own answers are over when they went out: nothing has to follow later', () => {
+  const later = PROFILES.flatMap(({ grant, deny }) => [...grant, ...deny]).flat()
+  expect(later.filter(({ afterMs }) => afterMs !== undefined)).toEqual([])
+})
+
 test.for(named(ALL))('%s uses no variable that nobody gives', ([, profile]) => {
-  const { settings, topics, hears, grant, deny, setup, accessList } = profile
+  const { settings, topics, hears, grant, deny, setup, hold, release, accessList } = profile
   const taken = hears.flatMap(({ take = {}, when }) => [
     ...Object.keys(take),
     ...[...JSON.stringify(when ?? {}).matchAll(/\(\?<(\w+)>/g)].map(([, name]) => name ?? ''),
   ])
   const there = [...GIVEN, ...Object.keys(settings), ...taken, ...variablesIn(topics)]
-  const used = variablesIn([hears, grant, deny, setup ?? [], accessList ?? []])
+  const used = variablesIn([hears, grant, deny, setup ?? [], hold ?? [], release ?? [], accessList ?? []])
   expect(used.filter((name) => !there.includes(name))).toEqual([])
 })
 

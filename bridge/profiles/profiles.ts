@@ -9,6 +9,7 @@ import { espeasy } from './espeasy.ts'
 import { esphome } from './esphome.ts'
 import { fabomatic } from './fabomatic.ts'
 import { fabreaderApdu } from './fabreader-apdu.ts'
+import { haDiscovery } from './ha-discovery.ts'
 import type { Known } from './hear.ts'
 import { homekeyEsp32 } from './homekey-esp32.ts'
 import { json } from './json.ts'
@@ -43,6 +44,7 @@ export const PROFILES: readonly Profile[] = [
   homekeyEsp32,
   uhppoted,
   fabreaderApdu,
+  haDiscovery,
 ]
 
 const byName = new Map(PROFILES.map((profile) => [profile.name, profile]))

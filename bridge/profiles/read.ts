@@ -9,7 +9,7 @@ const PIN = /^\d{1,16}$/
 /** Longer than any card in any view. */
 const MOST_LETTERS = 128
 
-export type Said = Heard extends infer H ? (H extends Heard ? Omit<H, 'vars' | 'reply'> : never) : never
+export type Said = Heard extends infer H ? (H extends Heard ? Omit<H, 'vars' | 'reply' | 'feedback'> : never) : never
 
 type Around = {
   reader: Pick<SiteReader, 'cardView'>

@@ -1,5 +1,5 @@
 import type { CardView } from '../../api/contract/card-views.ts'
-import type { Hear, Profile, Rewrite } from './profile.ts'
+import type { Effects, Hear, Profile, Rewrite, Setting } from './profile.ts'
 
 const scan = (
   views: readonly CardView[],
@@ -17,6 +17,67 @@ const scan = (
 /** A number or, with SetOption123, hex with an h behind it; 0 when there was no digit, or the parity was wrong. */
 const NOT_ZERO = '0*[1-9A-Fa-f][0-9A-Fa-f]*h?'
 
+export const relaySettings: Readonly<Record<string, Setting>> = {
+  relay: { kind: 'number', min: 1, max: 32, default: 1, says: 'Which relay opens: 1 is POWER1.' },
+  pulse: {
+    kind: 'boolean',
+    says: 'Send PulseTime before each opening; else the relay is on for as long as PulseTime says on the device.',
+  },
+}
+
+export const contactSettings: Readonly<Record<string, Setting>> = {
+  contact: { kind: 'number', min: 1, max: 32, says: 'Which switch is at the door: 1 is Switch1.' },
+  contactOpen: { kind: 'choice', choices: ['ON', 'OFF'], default: 'ON', says: 'What the switch says of an open door.' },
+}
+
+/** In a `SENSOR` message, beside anything else. */
+export const switchLine: Hear = {
+  json: true,
+  kept: true,
+  when: { '/Switch{contact}': ['ON', 'OFF'] },
+  is: 'contact',
+  yes: { '/Switch{contact}': '{contactOpen}' },
+}
+
+/** By what stands before `LWT` and before `RESULT`. A device with one relay calls it POWER. */
+export const stateLines = (tele: string, stat: string): readonly Hear[] => [
+  {
+    topic: `${stat}RESULT`,
+    json: true,
+    also: true,
+    when: { '/Switch{contact}/Action': ['ON', 'OFF'] },
+    is: 'contact',
+    yes: { '/Switch{contact}/Action': '{contactOpen}' },
+  },
+  {
+    topic: `${stat}RESULT`,
+    json: true,
+    when: { '/POWER{relay}': ['ON', 'OFF'] },
+    is: 'relay',
+    yes: { '/POWER{relay}': 'ON' },
+    confirms: true,
+  },
+  {
+    topic: `${stat}RESULT`,
+    json: true,
+    when: { '{relay}': '1', '/POWER': ['ON', 'OFF'] },
+    is: 'relay',
+    yes: { '/POWER': 'ON' },
+    confirms: true,
+  },
+  { topic: `${tele}LWT`, kept: true, is: 'presence', yes: { '': 'Online' }, no: { '': 'Offline' } },
+  { topic: `${tele}STATE`, json: true, is: 'heartbeat' },
+]
+
+/** PulseTime first: the relay is not on before it knows for how long. */
+export const pulse = (cmnd: string): Effects => [
+  [
+    { topic: `${cmnd}PulseTime{relay}`, payload: '{pulseTime}', needs: ['pulse'] },
+    { topic: `${cmnd}POWER{relay}`, payload: 'ON' },
+  ],
+  [{ topic: `${cmnd}POWER{relay}`, payload: 'ON' }],
+]
+
 /**
  * FullTopic may have the prefix before or behind the topic. The relay lets go by PulseTime, which is kept on the device.
  */
@@ -32,19 +93,9 @@ export const tasmota: Profile = {
   views: ['hex', 'em32-hex', 'em32-decimal', 'w26', 'w34'],
   keypad: 'with-card',
   settings: {
-    relay: { kind: 'number', min: 1, max: 32, default: 1, says: 'Which relay opens: 1 is POWER1.' },
-    pulse: {
-      kind: 'boolean',
-      says: 'Send PulseTime before each opening; else the relay is on for as long as PulseTime says on the device.',
-    },
+    ...relaySettings,
     buzzer: { kind: 'text', says: 'What Buzzer is told when it is no, such as 2,3; nothing, when left out.' },
-    contact: { kind: 'number', min: 1, max: 32, says: 'Which switch is at the door: 1 is Switch1.' },
-    contactOpen: {
-      kind: 'choice',
-      choices: ['ON', 'OFF'],
-      default: 'ON',
-      says: 'What the switch says of an open door.',
-    },
+    ...contactSettings,
     pinDigits: { kind: 'number', min: 1, max: 9, says: 'How many digits a PIN has: the device loses leading zeros.' },
   },
   hears: [
@@ -61,44 +112,10 @@ export const tasmota: Profile = {
       is: 'pin',
       pin: { at: '/Wiegand/UID', as: 'wiegand', pad: 'pinDigits' },
     },
-    {
-      json: true,
-      kept: true,
-      when: { '/Switch{contact}': ['ON', 'OFF'] },
-      is: 'contact',
-      yes: { '/Switch{contact}': '{contactOpen}' },
-    },
-    {
-      topic: '{front/}stat/{back/}RESULT',
-      json: true,
-      also: true,
-      when: { '/Switch{contact}/Action': ['ON', 'OFF'] },
-      is: 'contact',
-      yes: { '/Switch{contact}/Action': '{contactOpen}' },
-    },
-    {
-      topic: '{front/}stat/{back/}RESULT',
-      json: true,
-      when: { '/POWER{relay}': ['ON', 'OFF'] },
-      is: 'relay',
-      yes: { '/POWER{relay}': 'ON' },
-    },
-    {
-      topic: '{front/}tele/{back/}LWT',
-      kept: true,
-      is: 'presence',
-      yes: { '': 'Online' },
-      no: { '': 'Offline' },
-    },
-    { topic: '{front/}tele/{back/}STATE', json: true, is: 'heartbeat' },
+    switchLine,
+    ...stateLines('{front/}tele/{back/}', '{front/}stat/{back/}'),
   ],
-  grant: [
-    [
-      { topic: '{front/}cmnd/{back/}PulseTime{relay}', payload: '{pulseTime}', needs: ['pulse'] },
-      { topic: '{front/}cmnd/{back/}POWER{relay}', payload: 'ON' },
-    ],
-    [{ topic: '{front/}cmnd/{back/}POWER{relay}', payload: 'ON' }],
-  ],
+  grant: pulse('{front/}cmnd/{back/}'),
   deny: [[{ topic: '{front/}cmnd/{back/}Buzzer', payload: '{buzzer}' }]],
   setup: [[{ topic: '{front/}cmnd/{back/}PulseTime{relay}', payload: '{pulseTime}' }]],
   noticed: ['tele/+/SENSOR', '+/tele/SENSOR'],

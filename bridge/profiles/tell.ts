@@ -25,6 +25,8 @@ const written = (vars: Vars, name: string, how: string | undefined): string | nu
   if (how === 'upper') return text.toUpperCase()
   if (how === 'number') return /^\d{1,15}$/.test(text) ? Number(text) : undefined
   if (how === 'filled') return fill(text, Object.fromEntries(Object.entries(vars).filter(([other]) => other !== name)))
+  const [, most] = /^upTo(\d+)$/.exec(how) ?? []
+  if (most !== undefined) return Number(text) <= Number(most) ? value : undefined
   const [, zeros] = /^zeros(\d+)$/.exec(how) ?? []
   return zeros === undefined ? undefined : text.padStart(Number(zeros), '0')
 }
@@ -73,14 +75,18 @@ const fillJson = (template: Json, vars: Vars, lists: Lists): Json | undefined =>
 
 /** One message, or undefined when something it needs is not there. `found` came in a message, and `vars` did not. */
 export const messageOf = (effect: Effect, vars: Vars, found: Vars = {}, lists: Lists = {}): Message | undefined => {
-  const { topic, payload, qos = 0, needs = [] } = effect
+  const { topic, payload, qos = 0, needs = [], without = [], afterMs } = effect
   const all = { ...found, ...vars }
-  if (!needs.every((name) => Object.hasOwn(all, name))) return undefined
+  if (!needs.every((name) => Object.hasOwn(all, name)) || without.some((name) => Object.hasOwn(all, name))) {
+    return undefined
+  }
   const foreign = Object.entries(found).filter(([name]) => !Object.hasOwn(vars, name))
   const where = fillTopic(topic, vars, Object.fromEntries(foreign))
   const what = typeof payload === 'string' ? fill(payload, all) : fillJson(payload, all, lists)
-  if (where === undefined || what === undefined) return undefined
-  return { topic: where, payload: typeof payload === 'string' ? String(what) : JSON.stringify(what), qos }
+  const later = afterMs === undefined ? undefined : Number(fill(afterMs, all))
+  if (where === undefined || what === undefined || Number.isNaN(later)) return undefined
+  const told = typeof payload === 'string' ? String(what) : JSON.stringify(what)
+  return { topic: where, payload: told, qos, ...(later !== undefined && { afterMs: later }) }
 }
 
 /** The first of the alternatives that has all it needs: all its messages in order. None when there is none. */

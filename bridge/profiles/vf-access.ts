@@ -29,11 +29,19 @@ const written = {
   granted: { '/result': 0 },
 } as const
 
-const alarm = (type: number): Pick<Hear, 'topic' | 'json' | 'when'> => ({
-  topic: `${EVENT}/alarm`,
-  json: true,
-  when: { '/data/type': type },
-})
+/** By where its events are, and what else must be so: terminals share these topics. */
+export const stateLines = (event: string, when: NonNullable<Hear['when']> = {}): readonly Hear[] => {
+  const of = (what: string) => ({ topic: `${event}/${what}`, json: true }) as const
+  const alarm = (type: number) => ({ ...of('alarm'), when: { ...when, '/data/type': type } })
+  return [
+    { ...alarm(256), is: 'contact', yes: { '/data/value': 0 }, no: { '/data/value': 1 } },
+    { ...alarm(257), is: 'note', what: 'fire' },
+    { ...alarm(258), is: 'tamper', yes: {} },
+    { ...of('heartbeat'), when, is: 'heartbeat' },
+    { ...of('connect'), when, is: 'presence', yes: {} },
+    { ...of('offline'), when, kept: true, is: 'presence', yes: { '': { present: false } } },
+  ]
+}
 
 const CARD = ['200']
 const QR = ['100', '101', '103']
@@ -61,13 +69,9 @@ export const vfAccess: Profile = {
     { ...record(CARD), views: HEX, ...written },
     { ...record([...CARD, ...QR]), views: ['text'], ...written },
     { ...record([]), each: '/data', when: {}, is: 'ignore', why: 'a record of no card' },
-    { ...alarm(256), is: 'contact', yes: { '/data/value': 0 }, no: { '/data/value': 1 } },
-    { ...alarm(257), is: 'note', what: 'fire' },
-    { ...alarm(258), is: 'tamper', yes: {} },
-    { topic: `${EVENT}/heartbeat`, json: true, is: 'heartbeat' },
-    { topic: `${EVENT}/connect`, json: true, is: 'presence', yes: {} },
-    { topic: `${EVENT}/offline`, json: true, kept: true, is: 'presence', yes: { '': { present: false } } },
+    ...stateLines(EVENT),
   ],
+  answers: true,
   grant: [[answer('access_online_reply', '000000', '')]],
   deny: [[answer('access_online_reply', '100000', 'denied')]],
   noticed: ['access_device/v2/event/access_online', '+/access_device/v2/event/access_online'],

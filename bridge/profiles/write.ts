@@ -52,7 +52,7 @@ export const doorInfosOf = (profiles: readonly Profile[]): DoorInfo[] =>
     title,
     settings: JSON.parse(JSON.stringify(settings)),
     holds: rest.hold !== undefined,
-    says: unique(hears.flatMap(({ topic }) => topic ?? [])),
+    says: unique(hears.map(({ topic = '{topic}' }) => topic)),
     tells: unique(effectTopics([hears, rest])),
   }))
 

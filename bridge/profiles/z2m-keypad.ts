@@ -49,6 +49,7 @@ export const z2mKeypad: Profile = {
     { json: true, when: { '/action': '' }, is: 'ignore', why: 'no action' },
     ...presenceLines,
   ],
+  answers: true,
   grant: [
     [{ topic: '{topic}/set', payload: { arm_mode: { mode: 'disarm', transaction: '{transaction}' } } }],
     [{ topic: '{topic}/set', payload: { arm_mode: { mode: 'disarm' } } }],

@@ -1,5 +1,41 @@
-import type { Profile } from './profile.ts'
+import type { Hear, Profile } from './profile.ts'
 import { base, presenceLines } from './z2m.ts'
+
+export const stateLines: readonly Hear[] = [
+  {
+    json: true,
+    also: true,
+    when: { '/action': { matches: '.*unlock_failure.*' } },
+    take: { action: '/action', source: '/action_source_name' },
+    is: 'note',
+    what: 'unlock_failure',
+  },
+  {
+    json: true,
+    also: true,
+    when: { '/lock_state': { present: true } },
+    is: 'lock',
+    confirms: true,
+    state: '/lock_state',
+    words: { locked: 'locked', unlocked: 'unlocked', not_fully_locked: 'jammed' },
+  },
+  {
+    json: true,
+    when: { '/lock_state': { present: false }, '/state': ['LOCK', 'UNLOCK'] },
+    also: true,
+    is: 'lock',
+    confirms: true,
+    state: '/state',
+    words: { LOCK: 'locked', UNLOCK: 'unlocked' },
+  },
+  {
+    json: true,
+    when: { '/door_state': ['open', 'closed'] },
+    is: 'contact',
+    yes: { '/door_state': 'open' },
+  },
+  ...presenceLines,
+]
 
 /** A lock with its own codes and tags says which of its users it let in, by number: that number is the card. */
 export const z2mLock: Profile = {
@@ -24,37 +60,7 @@ export const z2mLock: Profile = {
       card: { at: '/action_user' },
       granted: {},
     },
-    {
-      json: true,
-      also: true,
-      when: { '/action': { matches: '.*unlock_failure.*' } },
-      take: { action: '/action', source: '/action_source_name' },
-      is: 'note',
-      what: 'unlock_failure',
-    },
-    {
-      json: true,
-      also: true,
-      when: { '/lock_state': { present: true } },
-      is: 'lock',
-      state: '/lock_state',
-      words: { locked: 'locked', unlocked: 'unlocked', not_fully_locked: 'jammed' },
-    },
-    {
-      json: true,
-      when: { '/lock_state': { present: false }, '/state': ['LOCK', 'UNLOCK'] },
-      also: true,
-      is: 'lock',
-      state: '/state',
-      words: { LOCK: 'locked', UNLOCK: 'unlocked' },
-    },
-    {
-      json: true,
-      when: { '/door_state': ['open', 'closed'] },
-      is: 'contact',
-      yes: { '/door_state': 'open' },
-    },
-    ...presenceLines,
+    ...stateLines,
   ],
   grant: [[{ topic: '{topic}/set', payload: { state: 'UNLOCK' } }]],
   deny: [],

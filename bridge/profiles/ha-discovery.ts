@@ -1,13 +1,16 @@
-import type { Profile } from '../profiles/profile.ts'
+import type { Profile } from './profile.ts'
 
-/** What devices announce for Home Assistant: a proposal for whoever sets a reader up, and never more than that. */
+/**
+ * What devices announce for Home Assistant: a proposal for whoever sets a reader up, and never more than that. So it is
+ * neither a reader nor a door.
+ */
 export const haDiscovery: Profile = {
   name: 'ha-discovery',
   title: 'Announcements for Home Assistant',
   sources: ['home-assistant.io: integrations/mqtt, tag.mqtt'],
   decides: 'lintel',
   topics: [],
-  views: [],
+  views: ['text'],
   settings: {
     prefix: { kind: 'topic', default: 'homeassistant', says: 'The discovery prefix.' },
     component: { kind: 'level', required: true, says: 'What is announced, such as tag or lock.' },
