@@ -166,7 +166,8 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
     const { mode } = modeNow(place)
     if (mode === 'lockdown' && by.by !== 'scan') return refused('locked_down')
     // An opening would end by itself, and what keeps it open with it.
-    if (isOpenMode(mode)) return by.by === 'scan' || state.standing === 'open' ? { done: SENT } : refused('broker_away')
+    if (isOpenMode(mode))
+      return by.by === 'scan' || isAsWanted(state, place, 'open') ? { done: SENT } : refused('broker_away')
     if (isAway(state)) return refused('device_offline')
     if (isLate(age())) return refused('broker_away')
     const scanId = by.by === 'scan' ? by.scanId : undefined
