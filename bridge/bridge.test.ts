@@ -3,13 +3,13 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { sealingKey } from '../api/contract/envelope.ts'
 import type { HandedOver } from '../api/contract/hand-over.ts'
 import { type Answer, answerOf, type Scan } from '../api/contract/scan.ts'
-import { SiteReader } from '../api/contract/site.ts'
+import { type SiteDoor, SiteReader } from '../api/contract/site.ts'
 import type { Arrival } from './arrivals.ts'
 import { type Bridge, bridgeOn, type State } from './bridge.ts'
 import { doorsOn } from './doors/doors.ts'
 import { linkToApi } from './link.ts'
 import type { Log } from './log.ts'
-import { newsBoard } from './news.ts'
+import { type News, newsBoard } from './news.ts'
 import type { Message } from './profiles/profile.ts'
 import { Unacknowledged } from './publish.ts'
 import { queueOf } from './queue.ts'
@@ -36,6 +36,7 @@ let kept: HandedOver[]
 let noted: Arrival[]
 let settled: string[]
 let states: (readonly [string, State['is']])[]
+let news: News[]
 let logged: string[]
 let acknowledged: string[]
 /** What the API says to a scan, and what the broker does with a message; 503 is that it cannot say anything. */
@@ -67,14 +68,16 @@ beforeEach(async () => {
   noted = []
   settled = []
   states = []
+  news = []
   logged = []
   acknowledged = []
   decide = () => ({})
   publish = async () => {}
   waited = 0
   const ids = { cardId: '0198c0de-0000-7000-8000-0000000000c1', personId: '0198c0de-0000-7000-8000-0000000000c2' }
-  const news = newsBoard()
-  news.listen((said) => {
+  const board = newsBoard()
+  board.listen((said) => {
+    if (said.is !== 'said') news.push(said)
     if (said.is === 'said' && 'reader' in said) states.push([said.reader.id, said.state.is])
   })
   const publishing = async (message: Message, lifeMs?: number) => {
@@ -84,7 +87,7 @@ beforeEach(async () => {
   }
   const log: Log = (level, event, fields = {}) => logged.push(JSON.stringify({ level, event, ...fields }))
   const file = { read: async () => undefined, write: async () => {} }
-  const doors = await doorsOn({ api, publish: publishing, age: () => waited, file, news, log })
+  const doors = await doorsOn({ api, publish: publishing, age: () => waited, file, news: board, log })
   bridge = bridgeOn({
     api,
     age: () => waited,
@@ -109,7 +112,7 @@ beforeEach(async () => {
     own: { use() {}, believe: () => ({ refused: 'malformed' }), sign: (_, answer) => answer },
     log,
     doors,
-    news,
+    news: board,
   })
   return () => Promise.all([bridge.settle(), doors.stop()])
 })
@@ -402,4 +405,81 @@ test('a message with several cards in it is acknowledged when all of them are sa
   expect([asked.length, acknowledged]).toEqual([2, []])
   go()
   await done(name)
+})
+
+const DOOR = '0198c0de-0000-7000-8000-0000000000d0'
+const doorWith = (more: Partial<SiteDoor> = {}): SiteDoor => ({
+  id: DOOR,
+  name: 'Front',
+  profile: 'plain',
+  settings: { topic: 'front/open' },
+  timezone: 'UTC',
+  openMs: 3000,
+  heldOpenMs: 30_000,
+  preAlarmMs: 10_000,
+  hold: null,
+  mode: 'scheduled',
+  modeUntil: null,
+  lockdown: null,
+  evacuation: null,
+  homeAssistant: 'off',
+  ...more,
+})
+const withDoor = (profile: string, topic: string, more: Partial<SiteReader> = {}) =>
+  reader(profile, topic, { doorId: DOOR, ...more })
+
+test('a reader with a door opens that door first, and gets its answer if it waits for one', async () => {
+  const [asks, tells] = [
+    withDoor('plain', 'a', { replyTopic: 'a/answer' }),
+    withDoor('espeasy', 'b/rfid/Tag', { cardView: 'decimal4', settings: { gpio: 5, denyEvent: 'no' } }),
+  ]
+  bridge.use([asks, tells], [doorWith()])
+  await done(say('a', 'DE0BA996'))
+  await done(say('b/rfid/Tag', '3725306262'))
+  await eventually(() => expect(told()).toEqual(['front/open 1', 'a/answer 1', 'front/open 1']))
+  expect(lifes[0]).toBeLessThanOrEqual(2_000)
+  expect(news.map((one) => one.is)).toEqual(['mode', 'decided', 'opening', 'decided', 'opening'])
+  expect(news.at(-1)).toMatchObject({ door: { doorId: DOOR }, by: { by: 'scan', scanId: asked[1]?.scan.id } })
+  decide = () => ({ reason: 'no_rule' })
+  await done(say('b/rfid/Tag', '3725306263'))
+  await eventually(() => expect(told().slice(3)).toEqual(['b/cmd event,no=1']))
+  expect(kept).toEqual([])
+})
+
+test('a door that could not be told is no opening, and its reader says no', async () => {
+  bridge.use([withDoor('plain', 'a', { replyTopic: 'a/answer', holdMs: 0 })], [doorWith()])
+  publish = async ({ topic }) => {
+    if (topic === 'front/open') throw new Error('the broker is away')
+  }
+  await done(say('a', 'DE0BA996'))
+  await eventually(() => expect(kept).toMatchObject([{ reason: 'unavailable', openMs: 0 }]))
+  expect(told()).toEqual(['front/open 1', 'a/answer 0'])
+  publish = async () => {}
+  decide = () => ({ expiresAt: new Date(NOW.getTime() - 1).toISOString() })
+  await done(say('a', 'DE0BA997'))
+  await eventually(() => expect(kept).toHaveLength(2))
+  expect(kept[1]).toMatchObject({ reason: 'late' })
+  expect(told().slice(2)).toEqual(['a/answer 0'])
+  // Of a door that is not there nothing is known.
+  bridge.use([withDoor('espeasy', 'b/rfid/Tag', { cardView: 'decimal4', settings: { gpio: 5 } })], [])
+  decide = () => ({})
+  await done(say('b/rfid/Tag', '3725306262'))
+  await eventually(() => expect(kept).toHaveLength(3))
+  expect(told()).toHaveLength(3)
+})
+
+test('at a door that is held open a tap is on record, and nothing is sent to the door', async () => {
+  bridge.use([withDoor('plain', 'a', { replyTopic: 'a/answer' })], [doorWith({ mode: 'held' })])
+  await eventually(() => expect(told()).toEqual(['front/open 1']))
+  await done(say('a', 'DE0BA996'))
+  await eventually(() => expect(told()).toEqual(['front/open 1', 'a/answer 1']))
+  expect([asked.length, kept]).toEqual([1, []])
+})
+
+test('what a reader opened itself is told as its opening too, and no door is opened by it', async () => {
+  bridge.use([withDoor('esp-rfid-v2', '/rfid/send')], [doorWith()])
+  await done(say('/rfid/send', espRfid('de0ba996', 'Always')))
+  await eventually(() => expect(news.map((one) => one.is)).toEqual(['mode', 'decided', 'opening']))
+  expect(news[1]).toMatchObject({ decision: 'granted', reason: 'reader_granted' })
+  expect(published).toEqual([])
 })

@@ -384,6 +384,8 @@ test('an order is settled when its message went out, and not before', async () =
   publish = async () => {}
   board.tell({ is: 'broker', connected: true })
   expect(await doors.settle(REF, 'hold')).toEqual(delivered('sent'))
+  await pass(5_000)
+  expect(published).toHaveLength(2)
   publish = away
   await use(tasmota())
   expect(await doors.settle(REF, 'release')).toEqual(refused('broker_away'))

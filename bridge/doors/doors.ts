@@ -254,8 +254,8 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
     if (!place || state.mode === undefined || stopped) return
     const wanted = standingIn(state.mode)
     if (isAsWanted(state, place, wanted)) return
-    if (wanted === 'open') return holdOpen(place, state)
     clearTimeout(state.again)
+    if (wanted === 'open') return holdOpen(place, state)
     if (wanted === 'shut' || state.standing === 'open') await shut(place, state)
     state.standing = wanted
   }

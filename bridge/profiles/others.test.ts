@@ -322,3 +322,149 @@ test('a relay with its own message is told how long, and nothing it says is a ca
   const heard = simple && hear(simple, { topic: 'a/s', payload: Buffer.from('yes'), retained: true }, NOW)
   expect(heard).toMatchObject([{ is: 'relay', on: true }])
 })
+
+/** What a door is told to do, as topic and payload, with 1 behind it where QoS is 1; `+` and a number where it comes later. */
+const doorSays = (
+  what: 'grant' | 'hold' | 'release',
+  profile: string,
+  settings: SiteReader['settings'],
+  openMs = 3000,
+  more: Vars = {},
+): string[] => {
+  const door = knownDoor(profile, settings)
+  if (!door) throw new Error('no such profile')
+  const vars = { ...door.vars, ...openingVars(openMs, NOW, NOW), id: 7, ...more }
+  return messagesOf(door.profile[what] ?? [], vars).map(({ topic, payload, qos, afterMs }) =>
+    [topic, payload, ...(qos ? ['1'] : []), ...(afterMs === undefined ? [] : [`+${afterMs}`])].join(' '),
+  )
+}
+
+const rpc = (device: string, params: object) =>
+  `${device}/rpc {"id":7,"src":"lintel","method":"Switch.Set","params":${JSON.stringify(params)}} 1`
+
+test.for([
+  ['plain', { topic: 'device/domecek/ctecka/potvrzeni' }, 0, ['device/domecek/ctecka/potvrzeni 1']],
+  ['espeasy', { node: 'gate', gpio: 255 }, 15_000, ['gate/cmd LongPulse_mS,255,1,15000']],
+  ['espeasy', { node: '/a/gate', gpio: 0 }, 15_001, ['/a/gate/cmd LongPulse,0,1,16']],
+  ['tasmota', { device: 'up/gate', relay: 32 }, 3000, ['cmnd/up/gate/POWER32 ON']],
+  ['tasmota', { device: 'gate', pulse: true }, 11_100, ['cmnd/gate/PulseTime1 111', 'cmnd/gate/POWER1 ON']],
+  ['tasmota', { device: 'gate', pulse: true }, 11_101, ['cmnd/gate/PulseTime1 112', 'cmnd/gate/POWER1 ON']],
+  ['tasmota', { device: 'g', pulse: true, topicFirst: true }, 0, ['g/cmnd/PulseTime1 1', 'g/cmnd/POWER1 ON']],
+  ['esphome', { prefix: 'g', lock: 'a', button: 'b', switch: 'c', opensBy: 'OPEN' }, 1, ['g/lock/a/command OPEN']],
+  ['esphome', { prefix: 'g', lock: 'a', shut: true }, 900, ['g/lock/a/command UNLOCK', 'g/lock/a/command LOCK +900']],
+  ['esphome', { prefix: 'g', button: 'b', switch: 'c', shut: true }, 1, ['g/button/b/command PRESS']],
+  ['esphome', { prefix: 'g', switch: 'c' }, 1, ['g/switch/c/command ON']],
+  ['shelly-gen1', { device: 'shelly25-1', relay: 1 }, 1, ['shellies/shelly25-1/relay/1/command on']],
+  [
+    'shelly-gen1',
+    { device: 's', shut: true },
+    2500,
+    ['shellies/s/relay/0/command on', 'shellies/s/relay/0/command off +2500'],
+  ],
+  ['shelly-gen2', { device: 'a/b', relay: 3 }, 0, [rpc('a/b', { id: 3, on: true, toggle_after: 1 })]],
+  ['shelly-gen2', { device: 'pro4pm' }, 600_000, [rpc('pro4pm', { id: 0, on: true, toggle_after: 600 })]],
+  ['shelly-gen2', { device: 'plus1' }, 1001, [rpc('plus1', { id: 0, on: true, toggle_after: 2 })]],
+  ['shelly-gen2', { device: 'plus1', relay: 9, short: true }, 1001, ['plus1/command/switch:9 on 1']],
+  ['value-relay', { command: 'a' }, 1, ['a 1']],
+  ['value-relay', { command: 'a', open: 'on', close: 'off {openMs}' }, 70, ['a on', 'a off 70 +70']],
+  ['value-relay', { command: 'a', close: '0', closeAfterMs: 0 }, 70, ['a 1', 'a 0 +0']],
+  // What cannot be shut is not opened.
+  ['value-relay', { command: 'a', close: '{nothing}' }, 70, []],
+  ['z2m-lock', { topic: 'z/back door' }, 1, ['z/back door/set {"state":"UNLOCK"}']],
+  ['nuki', { device: 'nuki/1', action: 1, shut: true }, 5, ['nuki/1/lockAction 1', 'nuki/1/lockAction 2 +5']],
+  ['homekey-esp32', { client: 'door/1' }, 1, ['door/1/homekit/set_target_state 0']],
+  ['fabomatic', { machine: '17' }, 1, []],
+  ['esp-rfid-v1.3', { base: 'devnfc' }, 1, []],
+  ['esp-rfid-v1.3', { base: 'devnfc', ip: '10.1.2.3' }, 1, ['devnfc {"cmd":"opendoor","doorip":"10.1.2.3"}']],
+  ['esp-rfid-v2', { base: 'd', ip: '10.1.2.3', door: 3 }, 1, ['d/cmd {"cmd":"open","doorip":"10.1.2.3","door":"3"}']],
+  [
+    'vf-access',
+    { device: 'ab12', prefix: 'site/' },
+    1,
+    [
+      'site/access_device/v2/cmd/ab12/control {"serialNo":"7","uuid":"ab12","time":1700000000,"sign":"","data":{"command":1,"extra":{}}} 1',
+    ],
+  ],
+] as const)('a door of %s with %j that opens for %i ms is told %j', ([profile, settings, openMs, wanted]) => {
+  expect(doorSays('grant', profile, settings, openMs)).toEqual(wanted)
+})
+
+test.for([
+  ['espeasy', { node: 'g', gpio: 5 }, ['g/cmd GPIO,5,1'], ['g/cmd GPIO,5,0']],
+  [
+    'tasmota',
+    { device: 'g', relay: 2 },
+    ['cmnd/g/PulseTime2 0', 'cmnd/g/POWER2 ON'],
+    ['cmnd/g/POWER2 OFF', 'cmnd/g/PulseTime2 30'],
+  ],
+  ['esphome', { prefix: 'g', lock: 'a' }, ['g/lock/a/command UNLOCK'], ['g/lock/a/command LOCK']],
+  ['esphome', { prefix: 'g', switch: 'a' }, ['g/switch/a/command ON'], ['g/switch/a/command OFF']],
+  // A press cannot hold, and the timer of the device would end what the first Shelly and the short command hold.
+  ['esphome', { prefix: 'g', button: 'a', switch: 'b' }, [], []],
+  ['shelly-gen1', { device: 's' }, [], ['shellies/s/relay/0/command off']],
+  ['shelly-gen1', { device: 's', shut: true }, ['shellies/s/relay/0/command on'], ['shellies/s/relay/0/command off']],
+  ['shelly-gen2', { device: 's' }, [rpc('s', { id: 0, on: true })], [rpc('s', { id: 0, on: false })]],
+  ['shelly-gen2', { device: 's', short: true }, [], ['s/command/switch:0 off 1']],
+  ['z2m-lock', { topic: 'z/l' }, ['z/l/set {"state":"UNLOCK"}'], ['z/l/set {"state":"LOCK"}']],
+  ['nuki', { device: 'n' }, ['n/lockAction 3'], ['n/lockAction 2']],
+  ['homekey-esp32', { client: 'h' }, ['h/homekit/set_target_state 0'], ['h/homekit/set_target_state 1']],
+  ['value-relay', { command: 'a' }, [], []],
+  ['value-relay', { command: 'a', close: '0' }, ['a 1'], ['a 0']],
+  ['value-relay', { command: 'a', hold: 'on', release: 'off', close: '0' }, ['a on'], ['a off']],
+  ['value-relay', { command: 'a', hold: 'on' }, [], []],
+  ['plain', { topic: 'a' }, [], []],
+] as const)('a door of %s with %j is held by %j and let go by %j', ([profile, settings, hold, release]) => {
+  expect([doorSays('hold', profile, settings), doorSays('release', profile, settings)]).toEqual([hold, release])
+})
+
+test.for([
+  ['tasmota', { device: 'g', relay: 2 }, 'stat/g/RESULT', '{"POWER2":"ON"}', 'done'],
+  ['tasmota', { device: 'g' }, 'stat/g/RESULT', '{"POWER":"ON"}', 'done'],
+  ['tasmota', { device: 'g', relay: 2 }, 'stat/g/RESULT', '{"POWER":"ON"}', 'ignored'],
+  ['tasmota', { device: 'g' }, 'g/stat/RESULT', '{"POWER1":"OFF"}', undefined],
+  ['esphome', { prefix: 'g', lock: 'a' }, 'g/lock/a/state', 'UNLOCKING', 'done'],
+  ['esphome', { prefix: 'g', lock: 'a' }, 'g/lock/a/state', 'JAMMED', 'refused'],
+  ['esphome', { prefix: 'g', lock: 'a' }, 'g/lock/a/state', 'LOCKED', undefined],
+  ['esphome', { prefix: 'g', switch: 'a' }, 'g/switch/a/state', 'ON', 'done'],
+  ['esphome', { prefix: 'g', switch: 'a', button: 'b' }, 'g/switch/a/state', 'ON', 'ignored'],
+  ['shelly-gen1', { device: 's' }, 'shellies/s/relay/0', 'on', 'done'],
+  ['shelly-gen1', { device: 's' }, 'shellies/s/relay/1', 'on', 'foreign_topic'],
+  ['shelly-gen2', { device: 's' }, 'lintel/rpc', '{"id":7,"src":"s","result":{}}', 'done'],
+  ['shelly-gen2', { device: 's' }, 'lintel/rpc', '{"id":7,"src":"s","error":{"code":-1}}', 'refused'],
+  ['shelly-gen2', { device: 's' }, 'lintel/rpc', '{"id":7,"src":"t","result":{}}', 'ignored'],
+  ['z2m-lock', { topic: 'z/l' }, 'z/l', '{"state":"UNLOCK"}', 'done'],
+  ['z2m-lock', { topic: 'z/l' }, 'z/l', '{"lock_state":"not_fully_locked","state":"LOCK"}', 'refused'],
+  ['homekey-esp32', { client: 'h' }, 'h/homekit/state', '4', 'done'],
+  ['nuki', { device: 'n' }, 'n/state', '5', 'done'],
+  ['value-relay', { command: 'a', state: 'a/s', on: 'yes' }, 'a/s', 'yes', 'done'],
+  [
+    'uhppoted',
+    { device: 1, openCard: 2 },
+    'lintel/uhppoted',
+    '{"message":{"reply":{"request-id":"7","response":{"opened":false}}}}',
+    'refused',
+  ],
+  ['esp-rfid-v2', { base: 'b' }, 'b/send', '{"type":"open","ip":"10.0.0.1"}', 'done'],
+] as const)('of a door of %s with %j, on %s %s is: %s', ([profile, settings, topic, payload, wanted]) => {
+  const door = knownDoor(profile, settings)
+  const heard = door && hear(door, { topic, payload: Buffer.from(payload), retained: false }, NOW)
+  if (!heard) throw new Error('no such profile')
+  expect('dropped' in heard ? heard.dropped : heard[0]?.feedback).toBe(wanted)
+})
+
+test('terminals share their topics, and a door is the one whose number is named', () => {
+  const door = knownDoor('vf-access', { device: 'ab12' })
+  const heard = (uuid: string) =>
+    door &&
+    hear(
+      door,
+      {
+        topic: 'access_device/v2/event/alarm',
+        payload: Buffer.from(JSON.stringify({ uuid, data: { type: 256, value: 0 } })),
+        retained: false,
+      },
+      NOW,
+    )
+  expect(heard('ab12')).toMatchObject([{ is: 'contact', on: true }])
+  expect(heard('cd34')).toEqual({ dropped: 'ignored' })
+})
