@@ -14,6 +14,7 @@ const Config = v.object({
   MQTT_URL: v.pipe(v.string(), v.url(), v.regex(/^(mqtts?|wss?|tcp|ssl|tls):/)),
   BRIDGE_GROUP: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{1,32}$/))),
   WATCH: v.optional(v.picklist(['on', 'off']), 'on'),
+  HOME_ASSISTANT: v.optional(v.pipe(v.string(), v.maxLength(64), v.regex(/^[\w-]+(\/[\w-]+)*$/))),
   DATA_DIR: v.optional(v.string(), '.data'),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
@@ -26,6 +27,7 @@ const HINTS = {
   MQTT_URL: 'the broker, such as mqtt://127.0.0.1:1883',
   BRIDGE_GROUP: 'a name of letters and digits, the same for all bridges that share the readers of one broker',
   WATCH: 'on, or off: unknown readers are not noticed then',
+  HOME_ASSISTANT: "the prefix of Home Assistant's MQTT discovery, which is homeassistant unless it was changed there",
   LOG_LEVEL: 'debug, info, warn, error or silent',
 }
 

@@ -15,6 +15,7 @@ import { doorsOn } from './doors/doors.ts'
 import { echoThrough } from './echo.ts'
 import { handingOver } from './handing-over.ts'
 import { homeAssistant } from './home-assistant/home-assistant.ts'
+import { wireTo } from './home-assistant/wire.ts'
 import { keepIn } from './keep.ts'
 import { linkToApi } from './link.ts'
 import { logger, nameOf } from './log.ts'
@@ -135,7 +136,14 @@ const start = async (config: Config) => {
     log('info', 'listening', { topics })
     process.send?.('listening')
   })
-  const athome = homeAssistant({ config, doors, news, log })
+  const athome = homeAssistant({
+    config,
+    wire: wireTo(config, log),
+    kept: sealedFile(join(folder, 'home-assistant'), api.key, 'home-assistant'),
+    doors,
+    news,
+    log,
+  })
   const beside = aside({ config, api, link, log, folder })
   let connected = false
   const site = await followSite(api, folder, link, log, {
