@@ -29,10 +29,11 @@ const says = ({ profile, vars }: Listened, what: keyof Says): boolean =>
       placesOf(line).every((place) => placeOf(place, vars) !== undefined),
   )
 
-const placesOf = (line: Hear): string[] => [
-  ...Object.keys(line.when ?? {}),
-  ...('yes' in line ? Object.keys(line.yes) : []),
-]
+/** Where it looks in a message: what is asked of settings is no place. */
+const placesOf = (line: Hear): string[] =>
+  [...Object.keys(line.when ?? {}), ...('yes' in line ? Object.keys(line.yes) : [])].filter(
+    (place) => !place.startsWith('{'),
+  )
 
 /** What happens at a door, as the event entity has it: scans, somebody who leaves, and an order of Home Assistant's that came to nothing. */
 const EVENT_TYPES = ['granted', 'denied', 'exit', 'refused'] as const
