@@ -88,7 +88,7 @@ export const deviceOf = ({ id, name, profile, homeAssistant }: SiteDoor, has: Sa
           name: null,
           device_class: 'lock',
           state_topic: topics.state,
-          value_template: "{{ 'OFF' if value == 'LOCKED' else 'ON' }}",
+          value_template: "{{ 'OFF' if value == 'LOCKED' else 'ON' if value else '' }}",
         }),
       },
       contact: {

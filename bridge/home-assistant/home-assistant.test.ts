@@ -173,7 +173,7 @@ test('a door that is only shown has no command topic, and none is listened to', 
       '"cmps":{"lock":{"p":"lock"},' +
       '"locked":{"p":"binary_sensor","unique_id":"lintel_0198c0de-0000-7000-8000-00000000000d_locked","name":null,' +
       '"device_class":"lock","state_topic":"lintel/door/0198c0de-0000-7000-8000-00000000000d/state",' +
-      "\"value_template\":\"{{ 'OFF' if value == 'LOCKED' else 'ON' }}\"}," +
+      "\"value_template\":\"{{ 'OFF' if value == 'LOCKED' else 'ON' if value else '' }}\"}," +
       '"contact":{"p":"binary_sensor"},"tamper":{"p":"binary_sensor"},' +
       '"event":{"p":"event","unique_id":"lintel_0198c0de-0000-7000-8000-00000000000d_event","name":"Scan",' +
       '"state_topic":"lintel/door/0198c0de-0000-7000-8000-00000000000d/event",' +
