@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
 import { base64url } from 'jose'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { app } from './app.ts'
 import { accounts, events } from './db/schema.ts'
 import { type Reply, startTestApi, type TestApi } from './testing/api.ts'
@@ -205,6 +205,15 @@ describe('the table', () => {
   })
 })
 
+/**
+ * Who of all comes to a route. The table is the same code on workerd, where a request costs several times as much: there the
+ * last who gets in and the first who does not.
+ */
+const visitors = <T>(all: T[], enters: (one: T) => boolean): T[] =>
+  inject('runtime') === 'node'
+    ? all
+    : [...all.filter(enters).slice(-1), ...all.filter((one) => !enters(one)).slice(0, 1)]
+
 const routeOf = (name: string): Route => {
   const route = routes.find((one) => one.name === name)
   if (!route) throw new Error(`OpenAPI has no ${name}`)
@@ -218,15 +227,16 @@ describe('whoever comes to', () => {
     if (roles === 'anybody') return expectIn(route, 'nobody', await ask(route, undefined, 'there'))
     expectOut(route, 'nobody', await ask(route, undefined, 'there'), 401)
 
+    const getsIn = (letter: Letter) => roles.includes(letter) && !open
     const visit = async (letter: Letter) => {
       const token = await tokenOf(letter, route)
-      const enters = roles.includes(letter) && !open
+      const enters = getsIn(letter)
       // Whoever may change things must not: so they ask for what is not there, and everybody else for what is.
       const reply = await ask(route, token, enters && route.method !== 'GET' ? 'nowhere' : 'there')
       if (enters) expectIn(route, ROLES[letter], reply)
       else expectOut(route, ROLES[letter], reply, open ? 401 : 403)
     }
-    await Promise.all(LETTERS.map(visit))
+    await Promise.all(visitors(LETTERS, getsIn).map(visit))
   })
 
   test.each(described.filter((name) => !line(name).open))(
@@ -256,7 +266,7 @@ describe('whoever comes to', () => {
         else expectIn(route, who, reply)
         if (owns && enters && !name.endsWith('}')) expect(reply.body.items).toEqual([])
       }
-      await Promise.all(rows.map(visit))
+      await Promise.all(visitors(rows, ([, , enters]) => enters).map(visit))
     },
   )
 })

@@ -204,9 +204,9 @@ describe('whoever guesses', () => {
 
     const later = (seconds: number) =>
       api.db.execute(sql.raw(`update attempts set last_at = last_at - interval '${seconds} s'`))
-    await later(58)
+    await later(40)
     expect(await type(ada.card, ada.pin)).toBe('pin_locked')
-    await later(3)
+    await later(21)
     expect(await type(ada.card, WRONG)).toBe('wrong_pin')
     await later(61)
     expect(await type(ada.card, ada.pin)).toBe('pin_locked')

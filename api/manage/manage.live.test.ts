@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { app } from '../app.ts'
 import { accounts, audit, type ROLES, seenReaders, sessions } from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
@@ -695,7 +695,9 @@ describe('a list', () => {
     ['cards', 'label'],
     ['people', 'employeeNumber'],
   ]
-  test.each(SEARCHED)('of %s is searched by %s: any part of it, in any case, to the letter', async (noun, field) => {
+  // On workerd one of them: what finds is the database, and each takes some twenty requests.
+  const searched = inject('runtime') === 'node' ? SEARCHED : SEARCHED.slice(0, 1)
+  test.each(searched)('of %s is searched by %s: any part of it, in any case, to the letter', async (noun, field) => {
     const texts = ['x100%x', 'x100 x', 'xaäb_cx', 'xaäbdcx', 'xback\\slashx', 'xbackslashx']
     const ids = await Promise.all(texts.map((text) => add(noun, { [field]: text })))
     const find = async (q: string) =>
