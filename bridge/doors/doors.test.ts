@@ -450,6 +450,23 @@ test('500 doors that shut by a second message are opened at once, with few write
   expect(published).toHaveLength(1000)
 })
 
+test('500 relays that answer on one topic are told apart by their names, and each opening has its own answer', async () => {
+  const many = Array.from({ length: 500 }, (_, n) =>
+    doorOf('shelly-gen2', { device: `shelly-${n}` }, { id: `door-${n}` }),
+  )
+  await use(...many)
+  const opening = many.map(({ id }) => doors.open({ doorId: id }, performance.now() + 2000, COMMAND))
+  await pass(0)
+  for (const line of published) {
+    const { id } = JSON.parse(line.slice(line.indexOf('{')))
+    const [src] = line.split('/')
+    say('lintel/rpc', src === 'shelly-7' ? { id, src, error: { code: -1 } } : { id, src, result: {} })
+  }
+  const done = await Promise.all(opening)
+  expect(done.filter(({ detail }) => detail === 'opened')).toHaveLength(499)
+  expect(done[7]).toEqual(refused('device_refused'))
+})
+
 /** A value for each setting, so that everything is listened to. */
 const settingsOf = (profile: (typeof DOOR_PROFILES)[number]): SiteDoor['settings'] =>
   Object.fromEntries(

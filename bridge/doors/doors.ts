@@ -6,7 +6,7 @@ import type { Api } from '../ask.ts'
 import { isLate } from '../echo.ts'
 import { type Log, nameOf } from '../log.ts'
 import { type By, type DoorRef, keyOf, type NewsBoard } from '../news.ts'
-import { type Came, hear, saysWhatItDid, topicsOf } from '../profiles/hear.ts'
+import { type Came, hear, saysWhatItDid } from '../profiles/hear.ts'
 import type { Effects, Heard, Message, Vars } from '../profiles/profile.ts'
 import { messagesOf, openingVars } from '../profiles/tell.ts'
 import { Unacknowledged } from '../publish.ts'
@@ -14,6 +14,7 @@ import type { SealedFile } from '../sealed-file.ts'
 import { needsAddress } from '../uses.ts'
 import { type Addresses, addressesOf } from './addresses.ts'
 import { type Answer, feedbackTo } from './feedback.ts'
+import { listenersOf } from './listeners.ts'
 import { openOwed } from './owed.ts'
 import { modeOf, type Place, placeOfDoor, placeOfReader } from './places.ts'
 
@@ -92,7 +93,7 @@ const standingIn = (mode: DoorMode): Standing =>
 /** Everything that opens a door, or keeps it open or shut: for scans, for commands, and by the site. */
 export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Promise<Doors> => {
   let places = new Map<string, Place>()
-  let byTopic = new Map<string, { door: SiteDoor; place: Place }[]>()
+  let listeners = listenersOf<{ door: SiteDoor; place: Place }>([])
   const states = new Map<string, State>()
   const feedback = feedbackTo(news)
   const owed = await openOwed({ file, publish, log })
@@ -350,8 +351,8 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
 
   return {
     use(doors, readers) {
-      byTopic = new Map()
       const all: Place[] = []
+      const listening: { door: SiteDoor; place: Place }[] = []
       for (const door of doors) {
         const place = placeOfDoor(door)
         if (!place) {
@@ -359,14 +360,13 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
           continue
         }
         all.push(place)
-        for (const topic of topicsOf(place.listened)) {
-          byTopic.set(topic, [...(byTopic.get(topic) ?? []), { door, place }])
-        }
+        listening.push({ door, place })
       }
       for (const reader of readers) {
         const place = placeOfReader(reader)
         if (place) all.push(place)
       }
+      listeners = listenersOf(listening)
       places = new Map(all.map((place) => [keyOf(place.ref), place]))
       for (const [key, { again }] of states) {
         if (places.has(key)) continue
@@ -376,11 +376,10 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
       // What is not a door any more is left shut.
       for (const key of owed.keys()) if (!places.has(key)) void owed.pay(key)
       for (const [key, place] of places) look(key, place)
-      return [...byTopic.keys()]
+      return listeners.topics
     },
     hear(came) {
-      const listeners = byTopic.get(came.topic) ?? []
-      for (const { door, place } of listeners) {
+      for (const { door, place } of listeners.for(came)) {
         const heard = hear(place.listened, came, api.clock.now())
         if ('dropped' in heard) continue
         for (const state of heard) {
@@ -389,7 +388,7 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
           news.tell({ is: 'said', siteDoor: door, state })
         }
       }
-      return listeners.length > 0
+      return listeners.has(came.topic)
     },
     async open(ref, until, by) {
       const { done, answer } = await tell(ref, until, by)

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { topicVars } from '../../api/contract/profiles.ts'
 import type { SiteReader } from '../../api/contract/site.ts'
 import { at, fits, found, type Payload, placeOf, readJson, textOf, trimmed } from './places.ts'
-import type { Dropped, Hear, Heard, Message, Profile, Vars } from './profile.ts'
+import type { Dropped, Hear, Heard, Message, Pointer, Profile, Test, Vars } from './profile.ts'
 import { read, type Said } from './read.ts'
 import { fillTopic, messageOf } from './tell.ts'
 
@@ -113,6 +113,24 @@ const hearLine = (line: Hear, { reader, profile, vars }: Listened, payload: Payl
   if (reply.length > 0) return { heard: [{ is: 'ignore', why: dropped, vars: things, reply }], last: !also }
   return { dropped, last: !also }
 }
+
+/** A place of a message on this topic, and what has to stand there, or the message is nothing to this one; undefined where any may be. */
+export const toldApartBy = (known: Listened, topic: string): readonly [Pointer, string] | undefined => {
+  const lines = linesOf(known).get(topic) ?? []
+  const { profile, reader, vars } = known
+  if (!lines.every(({ json }) => json)) return undefined
+  if (profile.unit !== undefined && reader.unit !== null) return [profile.unit, reader.unit]
+  const named = ({ when = {}, each }: Hear) =>
+    each === undefined
+      ? Object.entries(when).find(([place, test]) => /^\/[^{]*$/.test(place) && isSetting(test))
+      : undefined
+  const [pointer, test] = (lines[0] && named(lines[0])) ?? []
+  if (pointer === undefined || !lines.every(({ when = {} }) => when[pointer] === test)) return undefined
+  const name = String(test).slice(1, -1)
+  return Object.hasOwn(vars, name) ? [pointer, String(vars[name])] : undefined
+}
+
+const isSetting = (test: Test): boolean => typeof test === 'string' && /^\{\w+\}$/.test(test)
 
 /** Whether a device says what came of an opening, as it is set up. */
 export const saysWhatItDid = (known: Listened): boolean =>
