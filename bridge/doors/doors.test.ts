@@ -45,6 +45,7 @@ let logged: string[]
 let disk: Buffer | undefined
 let publish: (message: Message) => Promise<void>
 let waited: number
+let diskMs: number
 let board: ReturnType<typeof newsBoard>
 let doors: Doors
 let all: Doors[]
@@ -63,6 +64,8 @@ const start = async () => {
     file: {
       read: async () => disk,
       async write(content) {
+        if (diskMs === Number.POSITIVE_INFINITY) throw new Error('no space left')
+        if (diskMs > 0) await new Promise((done) => setTimeout(done, diskMs))
         disk = content
       },
     },
@@ -81,6 +84,7 @@ beforeEach(async () => {
   disk = undefined
   publish = async () => {}
   waited = 0
+  diskMs = 0
   all = []
   await start()
 })
@@ -319,6 +323,34 @@ test('a lockdown ends an opening that is under way', async () => {
   await use(relay({ lockdown: { until: null } }))
   expect(published).toEqual(['gate 1', 'gate 0'])
   expect(await doors.settle(REF, 'lock')).toEqual(delivered('sent'))
+})
+
+test('what is told to shut, or to stay open, while an opening is being noted is so afterwards', async () => {
+  diskMs = 50
+  await use(relay())
+  const opening = open()
+  doors.use([relay({ lockdown: { until: null } })], [])
+  await pass(10_000)
+  expect((await opening).state).toBe('refused')
+  expect(published.filter((said) => said === 'gate 1')).toEqual([])
+  await use(relay())
+  published = []
+  const other = open()
+  doors.use([relay({ mode: 'held' })], [])
+  await pass(10_000)
+  expect((await other).state).toBe('delivered')
+  expect(published).not.toContain('gate 0')
+  diskMs = 0
+})
+
+test('with a disk that refuses, an evacuation opens and nothing else does that would have to be shut', async () => {
+  diskMs = Number.POSITIVE_INFINITY
+  await use(relay())
+  expect((await open()).state).toBe('refused')
+  await use(relay({ evacuation: { until: null } }))
+  expect(published).toEqual(['gate 1'])
+  await use(relay())
+  expect(published).toEqual(['gate 1', 'gate 0'])
 })
 
 test('what was held when the bridge was killed is held still, or let go, as the site then has it', async () => {

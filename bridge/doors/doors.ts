@@ -136,9 +136,11 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
     const later = messages.filter(({ afterMs }) => afterMs !== undefined)
     const now = messages.filter(({ afterMs }) => afterMs === undefined)
     const before = owed.has(key)
-    if (later.length > 0) await owed.note(key, place.print, later)
+    const noted = later.length > 0 ? await owed.note(key, place.print, later) : undefined
     let went = 0
     try {
+      // Meanwhile it was told to shut, for a lockdown perhaps: that is the later word.
+      if (stopped || (noted && !owed.has(key))) throw new Error('told to shut')
       for (const message of now) {
         const left = until - performance.now()
         if (left <= 0) throw new Error('its time is over')
@@ -149,7 +151,7 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
       // The last one perhaps arrived, and whatever was on before is to go off.
       const perhaps = error instanceof Unacknowledged && went === now.length - 1
       if (perhaps || went > 0 || before) owed.payLater(key, perhaps ? (later[0]?.afterMs ?? 0) : 0)
-      else if (later.length > 0) owed.forget(key)
+      else if (noted) owed.forget(key, noted)
       if (!perhaps) throw error
       return
     }
@@ -266,7 +268,11 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
     const messages = messagesFor(place, place.profile.hold)
     if (messages.length === 0) return openAgain(place, state)
     const release = messagesFor(place, place.profile.release)
-    if (release.length > 0) await owed.note(key, place.print, release, 'held')
+    // Who has to get out does not wait for a disk: then only this process knows that it has to be let go.
+    if (release.length > 0) {
+      const noted = owed.note(key, place.print, release, 'held')
+      await noted.catch((error: unknown) => log('error', 'hold_not_kept', { door: key, error: nameOf(error) }))
+    }
     state.standing = 'open'
     state.print = place.print
     for (const message of messages) {

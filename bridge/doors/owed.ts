@@ -23,22 +23,28 @@ const Kept = v.array(
  * that became another one is shut as it was opened.
  */
 export type Owed = {
-  /** Resolves when it is safe; rejects when the disk refuses. `held`: it is owed when somebody says so, and not before. */
-  note(key: string, print: string, messages: readonly Message[], held?: 'held'): Promise<void>
+  /**
+   * Resolves when it is safe, to what was noted; rejects when the disk refuses. `held`: it is owed when somebody says so, and
+   * not before.
+   */
+  note(key: string, print: string, messages: readonly Message[], held?: 'held'): Promise<Noted>
   has(key: string): boolean
   /** Of which doors something is owed, from an earlier process perhaps. */
   keys(): string[]
-  /** So much later, unless it is noted anew before that. */
+  /** So much later, unless it is noted anew before that. What is held open is left so. */
   payLater(key: string, ms: number): void
   /** Resolves to whether it went out; if not, it is tried again until it does. */
   pay(key: string): Promise<boolean>
-  /** What it was for did not go out. */
-  forget(key: string): void
+  /** What it was for did not go out. What was noted after it stays. */
+  forget(key: string, noted: Noted): void
   /** The broker is back. */
   retry(): void
   /** Pays what has a time now, before it; resolves when that went out, or cannot. What is held open stays so. */
   stop(): Promise<void>
 }
+
+/** By it what was noted is known again. */
+export type Noted = object
 
 type Entry = {
   print: string
@@ -107,7 +113,7 @@ export const openOwed = async ({ file, publish, log }: Parts): Promise<Owed> => 
   return {
     async note(key, print, messages, held) {
       const before = entries.get(key)
-      if (held && before?.held && before.safe && before.print === print) return
+      if (held && before?.held && before.safe && before.print === print) return before
       clearTimeout(before?.timer)
       if (before && before.print !== print) {
         const other = `${key} ${v7()}`
@@ -119,20 +125,22 @@ export const openOwed = async ({ file, publish, log }: Parts): Promise<Owed> => 
       entries.set(key, entry)
       await save()
       entry.safe = true
+      return entry
     },
     has: (key) => entries.has(key),
     keys: () => [...entries.keys()],
     payLater(key, ms) {
       const entry = entries.get(key)
-      if (!entry) return
+      if (!entry || entry.held) return
       if (stopped) return void pay(key)
       clearTimeout(entry.timer)
       entry.timer = setTimeout(() => void pay(key), ms).unref()
     },
     pay,
-    forget(key) {
-      clearTimeout(entries.get(key)?.timer)
-      if (entries.delete(key)) save().catch(() => {})
+    forget(key, noted) {
+      if (entries.get(key) !== noted) return
+      entries.delete(key)
+      save().catch(() => {})
     },
     retry() {
       for (const [key, { due }] of entries) if (due) void pay(key)
