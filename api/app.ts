@@ -29,12 +29,13 @@ import { explain } from './manage/explain.ts'
 import { groups } from './manage/groups.ts'
 import { imports } from './manage/imports/imports.ts'
 import { invitations } from './manage/invitations.ts'
+import { lockdowns } from './manage/lockdowns.ts'
 import { me } from './manage/me.ts'
 import { myFactor } from './manage/my-factor.ts'
 import { mySessions } from './manage/my-sessions.ts'
 import { people } from './manage/people.ts'
 import { pins } from './manage/pins.ts'
-import { profiles } from './manage/profiles.ts'
+import { doorProfiles, profiles } from './manage/profiles.ts'
 import { readerKeys } from './manage/reader-keys.ts'
 import { readers } from './manage/readers.ts'
 import { rules } from './manage/rules.ts'
@@ -102,6 +103,8 @@ export const management = new Hono<AppEnv>()
   .route('/readers', readers)
   .route('/doors', doors)
   .route('/profiles', profiles)
+  .route('/door-profiles', doorProfiles)
+  .route('/lockdowns', lockdowns)
   .route('/unknown-readers', unknownReaders)
   .route('/readers', readerKeys)
   .route('/rules', rules)

@@ -38,7 +38,7 @@ const SITE: SnapshotSite = {
 }
 
 const door = (more: Partial<SiteReader> = {}): SiteReader =>
-  readerOf({ id: READER, profile: 'plain', topic: 'door', cardView: 'hex', ...more })
+  readerOf({ id: READER, profile: 'plain', topic: 'door', cardView: 'hex', openMs: 1_500, ...more })
 
 type Row = Partial<SnapshotRow> & { number?: string }
 type Facts = Partial<SnapshotSite> & { pages?: Row[][]; cards?: number }

@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { decide } from '../api/contract/decide.ts'
 import { Instant, PIN_ALONE, type Reason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
-import { hashingKey, type Snapshot, snapshotBuilder } from '../api/contract/snapshot.ts'
+import { hashingKey, type Snapshot, snapshotBuilder, withSite } from '../api/contract/snapshot.ts'
 import type { Api } from './ask.ts'
 import { type Log, nameOf } from './log.ts'
 import { MOST_CARDS, newSnapshot } from './new-snapshot.ts'
@@ -40,7 +40,8 @@ export type Offline = {
   /** May this reader be decided here at all, as things are? */
   ready(reader: SiteReader): boolean
   /**
-   * The decision by the facts of the snapshot: the very function that the API decides by. Where a PIN is what it takes, nobody
+   * The decision by the facts of the snapshot, and by the lockdown that the site tells of, which holds however old the
+   * snapshot is: by the very function that the API decides by. Where a PIN is what it takes, nobody
    * can decide here: no PIN is in a snapshot. What a reader decided by itself stays so, and this only says whose card it was.
    */
   decide(reader: SiteReader, scan: Scan): Verdict
@@ -128,7 +129,7 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
       const otherwise: Verdict = decided ? { reason: `reader_${decided}`, openMs: 0 } : UNAVAILABLE
       if (!snapshot || !ready(reader)) return otherwise
       try {
-        const { facts, openMs } = snapshot.facts(readerId, card)
+        const { facts, openMs } = withSite(snapshot.facts(readerId, card), reader)
         const [one, second] = facts.cards
         const whose = one && !second && one.id !== null ? { cardId: one.id, personId: one.person.id } : {}
         if (decided) return { ...otherwise, ...whose }

@@ -146,6 +146,21 @@ describe('the access list of a reader', () => {
     expect(await cards(id)).toEqual([])
   })
 
+  test('has only who is exempt during a lockdown, and everybody again after it', async () => {
+    const to = await add('groups', { name: 'Locked' })
+    const id = await reader()
+    await rule(id, to)
+    await holder('DD000001', { to })
+    await holder('DD000002', { to, person: { exemptFromLockdown: true } })
+    const reason = 'A drill'
+    await add('lockdowns', { kind: 'evacuation', readerIds: [id], reason })
+    expect(await cards(id)).toEqual(['DD000001', 'DD000002'])
+    const lockdown = await add('lockdowns', { kind: 'lockdown', readerIds: [id], reason })
+    expect(await cards(id)).toEqual(['DD000002'])
+    await admin.delete(`/lockdowns/${lockdown}`)
+    expect(await cards(id)).toEqual(['DD000001', 'DD000002'])
+  })
+
   test('comes in pages, none of which is too long, and every card is on one', async () => {
     const to = await add('groups', { name: 'Crowd' })
     const id = await reader()

@@ -8,7 +8,7 @@ import { readAsking, readWindows, type Window } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import { refuse } from '../errors.ts'
 import type { AppEnv } from '../platform.ts'
-import { inMs, validity } from './facts.ts'
+import { inMs, type LockdownRow, lockdownIn, lockdownOfR, validity } from './facts.ts'
 import { confirm, goodGenerations, unseal } from './keys.ts'
 
 const { ask, answer } = CALLS.accessList
@@ -16,7 +16,7 @@ const { ask, answer } = CALLS.accessList
 /** Candidates of one page. */
 const PAGE = 1_000
 
-type Head = {
+type Head = LockdownRow & {
   generations: number[] | null
   /** Of a reader that is told its list. */
   enabled: boolean | null
@@ -35,6 +35,7 @@ type Candidate = {
   cardUntil: number | null
   personId: string
   active: boolean
+  exemptFromLockdown: boolean
   personFrom: number | null
   personUntil: number | null
   rules: { id: string; groupId: string; scheduleId: string | null }[]
@@ -43,12 +44,14 @@ type Candidate = {
 const head = async (sql: ISql, bridgeId: string, readerId: string): Promise<Head | undefined> => {
   const [row] = await sql<Head[]>`
     select (select ${goodGenerations(sql)} from bridges b where id = ${bridgeId}) as generations,
-      r.enabled, r.timezone, (select windows from schedules where id = r.pin_schedule_id) as "pinWindows",
+      r.enabled, r.timezone, l."isLockedDown", l."lockdownUntil",
+      (select windows from schedules where id = r.pin_schedule_id) as "pinWindows",
       (select coalesce(json_agg(json_build_object('id', s.id, 'windows', s.windows)), '[]')
         from schedules s where s.id in (
           select u.schedule_id from rule_readers rr join rules u on u.id = rr.rule_id where rr.reader_id = r.id)) as schedules
     from (select) as always
-    left join readers r on r.id = ${readerId} and r.settings -> 'accessList' = 'true'::jsonb`
+    left join readers r on r.id = ${readerId} and r.settings -> 'accessList' = 'true'::jsonb
+    left join lateral (${lockdownOfR(sql)}) l on r.id is not null`
   return row
 }
 
@@ -65,7 +68,8 @@ const candidates = (sql: ISql, readerId: string, after: string | undefined) => s
   select c.id as "cardId", k.key, c.status, h.rules,
     exists(select from card_keys o where o.view = k.view and o.key = k.key and o.card_id <> c.id) as shared,
     ${inMs(sql, 'c.valid_from')} as "cardFrom", ${inMs(sql, 'c.valid_until')} as "cardUntil",
-    p.id as "personId", p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil"
+    p.id as "personId", p.active, p.exempt_from_lockdown as "exemptFromLockdown",
+    ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil"
   from holders h
   join people p on p.id = h.person_id
   join cards c on c.person_id = p.id
@@ -73,11 +77,11 @@ const candidates = (sql: ISql, readerId: string, after: string | undefined) => s
   where c.id > ${after ?? '00000000-0000-0000-0000-000000000000'}
   order by c.id limit ${PAGE + 1}`
 
-const cardFacts = ({ cardId, status, personId, active, ...row }: Candidate): CardFacts => ({
+const cardFacts = ({ cardId, status, personId, active, exemptFromLockdown, ...row }: Candidate): CardFacts => ({
   id: cardId,
   status,
   ...validity(row.cardFrom, row.cardUntil),
-  person: { id: personId, active, ...validity(row.personFrom, row.personUntil) },
+  person: { id: personId, active, exemptFromLockdown, ...validity(row.personFrom, row.personUntil) },
 })
 
 /** Unix seconds, and never later than it is meant. */
@@ -87,9 +91,13 @@ const untilOf = ({ cardUntil, personUntil }: Candidate): number => {
 }
 
 /** Who may pass now, by the decision itself: whatever it refuses (another card that looks the same too) is not on the list. */
-const whoMayPass = ({ enabled, timezone, pinWindows, schedules }: Head, rows: readonly Candidate[], at: Date) => {
+const whoMayPass = (
+  { enabled, timezone, pinWindows, schedules, ...head }: Head,
+  rows: readonly Candidate[],
+  at: Date,
+) => {
   // Whoever has to type a PIN as well cannot be let in by a list of cards: nobody has typed one.
-  const reader = { enabled: enabled === true, timezone, pinWindows: readAsking(pinWindows) }
+  const reader = { enabled: enabled === true, timezone, pinWindows: readAsking(pinWindows), lockdown: lockdownIn(head) }
   const windowsOf = new Map(schedules.map(({ id, windows }) => [id, readWindows(windows)]))
   const never: Window[] = []
   return rows.filter((row) => {

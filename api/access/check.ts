@@ -46,7 +46,7 @@ export const check = new Hono<AppEnv>().post(
       name,
     }
     // Where an enrolment waits for a card, it is on record as that, and that is what is answered.
-    if (isNobodys(scan, facts, late)) await enrol(db, scan, { at, bridgeId: bridge.id })
+    if (isNobodys(scan, facts, at)) await enrol(db, scan, { at, bridgeId: bridge.id })
     const decision = await record(db, scan, verdict, want)
 
     return c.body(await seal(decision, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })

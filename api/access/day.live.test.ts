@@ -3,14 +3,16 @@ import { beforeAll, expect, inject, test } from 'vitest'
 import { type CardNumber, type CardView, keysOfCard } from '../contract/card-views.ts'
 import { decide, explain, STATUSES } from '../contract/decide.ts'
 import type { Reason } from '../contract/scan.ts'
-import { hashingKey, type Snapshot, snapshotOf } from '../contract/snapshot.ts'
+import type { SiteReader } from '../contract/site.ts'
+import { hashingKey, type Snapshot, snapshotOf, withSite } from '../contract/snapshot.ts'
 import { wallClock } from '../contract/window.ts'
-import { cardKeys, cards, groupPeople, people } from '../db/schema.ts'
+import { cardKeys, cards, groupPeople, lockdownReaders, lockdowns, people } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, signIn } from '../testing/caller.ts'
 import { keyOf, registerBridge } from '../testing/sealed.ts'
 
-// A day of a whole site by the snapshot alone, and that the API would have told everybody the same.
+// A day of a whole site by the snapshot and what the site tells of its readers, and that the API would have told everybody
+// the same.
 
 /** The same site and the same days each time. */
 const seed = 20_261_025
@@ -38,6 +40,8 @@ let api: TestApi
 let admin: Caller
 let snapshot: Snapshot
 let smallHours: string
+/** As a bridge is told of them: after the snapshot, and with lockdowns of which that knows nothing. */
+let told: Map<string, SiteReader>
 const readers: { id: string; cardView: CardView; timezone: string }[] = []
 const known: CardNumber[] = []
 
@@ -73,6 +77,7 @@ const validity = fc.oneof(
 const bytes = fc.uint8Array({ minLength: 4, maxLength: 7 }).map((all) => Buffer.from(all).toString('hex').toUpperCase())
 const person = fc.record({
   active: mostly(true, false),
+  exemptFromLockdown: mostly(false, true),
   during: validity,
   groups: fc.subarray([0, 1, 2, 3, 4, 5, 6], { minLength: 1, maxLength: 3 }),
   numbers: fc.array(fc.oneof(bytes, bytes, bytes, bytes, fc.bigInt(1n, 10n ** 12n)), { minLength: 1, maxLength: 2 }),
@@ -125,7 +130,14 @@ beforeAll(async () => {
   const made = sample(person, PEOPLE)
   const all = await api.db
     .insert(people)
-    .values(made.map(({ active, during }, n) => ({ name: `Person ${n}`, active, ...during })))
+    .values(
+      made.map(({ active, exemptFromLockdown, during }, n) => ({
+        name: `Person ${n}`,
+        active,
+        exemptFromLockdown,
+        ...during,
+      })),
+    )
     .returning({ id: people.id })
   const idOf = (n: number) => all[n % all.length]?.id ?? ''
   const memberships = made.flatMap((one, n) => {
@@ -152,7 +164,31 @@ beforeAll(async () => {
   known.push(...written.toSorted((a, b) => (a.number < b.number ? -1 : 1)))
   snapshot = snapshotOf(await bridge.pages(), hashingKey(await keyOf(bridge.key)))
   expect(snapshot.cards).toBe(written.length)
+
+  const { skips, repeats } = DAYS
+  await lockDown(null, { until: new Date(skips.midnight + 2.5 * HOUR) })
+  await lockDown([0, 1], { until: new Date(skips.midnight + 12 * HOUR) })
+  await lockDown([1], { until: new Date(repeats.midnight + 12 * HOUR) })
+  await lockDown([3], {})
+  await lockDown([5], { kind: 'evacuation' })
+  await lockDown([6, 7], { endedAt: new Date(skips.midnight) })
+  const { readers: site = [] } = await bridge.config()
+  told = new Map(site.map((reader) => [reader.id, reader]))
 })
+
+/** Written as they would have been long ago; null is everywhere. */
+const lockDown = async (at: number[] | null, more: Partial<typeof lockdowns.$inferInsert>) => {
+  const values = {
+    kind: 'lockdown',
+    reason: 'Drill',
+    everywhere: at === null,
+    createdAt: new Date(0),
+    ...more,
+  } as const
+  const [row] = await api.db.insert(lockdowns).values(values).returning()
+  const links = at?.map((n) => ({ lockdownId: String(row?.id), readerId: String(readers[n]?.id) }))
+  if (links) await api.db.insert(lockdownReaders).values(links)
+}
 
 const NOWHERE = '0198c0de-0009-7000-8000-000000000009'
 const question = fc.record({
@@ -191,16 +227,25 @@ const scansOf = ({ midnight, hours }: (typeof DAYS)[keyof typeof DAYS]) =>
   })
 type DayScan = ReturnType<typeof scansOf>[number]
 
-/** What matters of a decision: the word, the card and its person, and what each rule said. */
-type Told = { reason: Reason; cards: string[]; person: string | undefined; rules: string[] }
+/** What matters of a decision: the word, the lockdown, the card and its person, and what each rule said. */
+type Told = {
+  reason: Reason
+  lockdown: string | null | undefined
+  cards: string[]
+  person: string | undefined
+  rules: string[]
+}
 const ruleLine = ({ id, open }: { id: string; open: boolean }) => `${id} ${open}`
 
 const bySnapshot = ({ readerId, card, at }: DayScan): Told => {
-  const { facts } = snapshot.facts(readerId, card)
-  const { rules } = explain({ ...facts, late: false, pin: 'none' }, at)
+  const reader = told.get(readerId)
+  const known = snapshot.facts(readerId, card)
+  const { facts } = reader ? withSite(known, reader) : known
+  const { rules, lockdown } = explain({ ...facts, late: false, pin: 'none' }, at)
   const [one, second] = facts.cards
   return {
     reason: decide({ ...facts, late: false, pin: 'none' }, at),
+    lockdown: lockdown?.until === null ? null : lockdown?.until.toISOString(),
     cards: facts.cards.flatMap(({ id }) => id ?? []).sort(),
     person: second ? undefined : one?.person.id,
     rules: second ? [] : rules.map(ruleLine).sort(),
@@ -209,6 +254,7 @@ const bySnapshot = ({ readerId, card, at }: DayScan): Told => {
 
 type Explained = {
   reason: Reason
+  lockdown: { until: string | null } | null
   matches: string[]
   person: { id: string } | null
   rules: { id: string; scheduleId: string | null; open: boolean }[]
@@ -218,9 +264,10 @@ const byApi = async ({ readerId, card, at }: DayScan): Promise<{ told: Told; exp
   const { status, body } = await admin.get(`/explain?${query}`)
   expect({ status, body }).toMatchObject({ status: 200 })
   const explained = body as unknown as Explained
-  const { reason, matches, person, rules } = explained
+  const { reason, lockdown, matches, person, rules } = explained
   const told = {
     reason,
+    lockdown: lockdown?.until,
     cards: matches.toSorted(),
     person: person?.id,
     rules: matches.length > 1 ? [] : rules.map(ruleLine).sort(),
@@ -237,6 +284,7 @@ test.each([
   async (_, day) => {
     const counts: Partial<Record<Reason, number>> = {}
     const nights = new Set<number>()
+    let exempted = 0
     const scans = scansOf(day)
     for (let from = 0; from < scans.length; from += AT_ONCE) {
       const some = scans.slice(from, from + AT_ONCE)
@@ -246,6 +294,7 @@ test.each([
         const offline = bySnapshot(scan)
         expect({ scan, ...offline }).toEqual({ scan, ...online?.told })
         counts[offline.reason] = (counts[offline.reason] ?? 0) + 1
+        if (offline.lockdown !== undefined && offline.reason === 'granted') exempted += 1
         const open = online?.explained.rules.some((rule) => rule.scheduleId === smallHours && rule.open)
         if (open) nights.add(scan.at.getUTCHours())
         if (open) expect(wallClock(scan.at, scan.timezone).time).toMatch(/^02:/)
@@ -253,11 +302,20 @@ test.each([
     }
 
     // So that it did not all end in the same few words.
-    const reasons = ['unknown_reader', 'reader_disabled', 'unknown_card', 'ambiguous_card', 'card_blocked', 'card_lost']
+    const reasons = [
+      'unknown_reader',
+      'reader_disabled',
+      'lockdown',
+      'unknown_card',
+      'ambiguous_card',
+      'card_blocked',
+      'card_lost',
+    ]
     reasons.push('card_returned', 'card_not_yet_valid', 'card_expired', 'person_inactive', 'person_not_yet_valid')
     reasons.push('person_expired', 'no_rule', 'outside_schedule', 'granted')
     expect(Object.keys(counts).sort()).toEqual(reasons.sort())
     for (const often of ['granted', 'outside_schedule'] as const) expect(counts[often]).toBeGreaterThan(SCANS / 15)
+    expect(exempted).toBeGreaterThan(0)
     expect([...nights].sort()).toEqual(day.nights)
   },
 )

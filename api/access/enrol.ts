@@ -1,7 +1,7 @@
 import { and, eq, gt } from 'drizzle-orm'
 import { record as onAudit, type Tx } from '../audit/audited.ts'
 import type { CardView } from '../contract/card-views.ts'
-import type { Facts } from '../contract/decide.ts'
+import { type Facts, lockdownAt } from '../contract/decide.ts'
 import { decisionOf, PIN_ALONE, type Scan } from '../contract/scan.ts'
 import { audit, cards, enrolments, events, readers } from '../db/schema.ts'
 import type { Db } from '../platform.ts'
@@ -12,14 +12,14 @@ type Waiting = { id: string; personId: string; label: string | null; view: CardV
 type Arrived = { at: Date; bridgeId: string }
 
 /**
- * A card that nobody has, at a reader that is in use, of just now: only such a one can be enrolled. A reader that let it in
+ * A card that nobody has, at a reader that is in use and not locked down, of just now: only such a one can be enrolled. A reader that let it in
  * by itself knows it, whatever we do, and that is what has to be on record.
  */
-export const isNobodys = (scan: Scan, { reader, cards: found }: Pick<Facts, 'reader' | 'cards'>, late: boolean) =>
-  found.length === 0 &&
-  !late &&
-  reader?.enabled === true &&
-  !reader.lockdown &&
+export const isNobodys = (scan: Scan, facts: Pick<Facts, 'reader' | 'cards' | 'late'>, at: Date) =>
+  facts.cards.length === 0 &&
+  !facts.late &&
+  facts.reader?.enabled === true &&
+  !lockdownAt(facts, at) &&
   scan.decided !== 'granted' &&
   scan.card !== PIN_ALONE
 

@@ -1,6 +1,6 @@
 import type { ISql } from 'postgres'
 import { keysOfScan } from '../contract/card-views.ts'
-import type { CardFacts, Facts, RuleFacts, Validity } from '../contract/decide.ts'
+import type { CardFacts, Facts, Lockdown, RuleFacts, Validity } from '../contract/decide.ts'
 import { readAsking, readWindows } from '../contract/window.ts'
 import type { Db } from '../platform.ts'
 import { goodGenerations } from './keys.ts'
@@ -17,7 +17,9 @@ export type Gathered = {
   generations: (number | null)[]
 }
 
-type Row = {
+export type LockdownRow = { isLockedDown: boolean | null; lockdownUntil: number | null }
+
+type Row = LockdownRow & {
   generations: (number | null)[]
   enabled: boolean | null
   timezone: string | null
@@ -31,6 +33,7 @@ type Row = {
   personId: string | null
   name: string
   active: boolean
+  exemptFromLockdown: boolean
   personFrom: number | null
   personUntil: number | null
   ruleId: string | null
@@ -44,6 +47,20 @@ type Row = {
  * meant when the year is below 100. Of `infinity` it makes no date, and then `decide` refuses.
  */
 export const inMs = (sql: ISql, column: string) => sql`(extract(epoch from ${sql(column)}) * 1000)::float8`
+
+/**
+ * The lockdown of reader `r` that lasts longest, or nothing: of those that nobody has ended, which are few and have an index
+ * of their own. Whether it is over by itself, the decision says.
+ */
+export const lockdownOfR = (sql: ISql) => sql`
+  select true as "isLockedDown", ${inMs(sql, 'l.until')} as "lockdownUntil" from lockdowns l
+  where l.ended_at is null and l.kind = 'lockdown' and (l.everywhere or exists (
+    select from lockdown_readers lr where lr.reader_id = r.id and lr.lockdown_id = l.id))
+  order by l.until desc nulls first limit 1`
+
+/** As the decision wants it. */
+export const lockdownIn = ({ isLockedDown, lockdownUntil: until }: LockdownRow): Lockdown =>
+  isLockedDown ? { until: until === null ? null : new Date(until) } : null
 
 /** What was presented: a card as its reader wrote it, or nothing by somebody whom their PIN alone made known. */
 export type Presented = string | { personId: string }
@@ -60,9 +77,9 @@ const holders = (sql: ISql, what: Presented) =>
 
 /**
  * Everything the decision may look at, in one question to the database: a row per rule of each card that matches, or one
- * row when there is none. Each part is a probe of an index: the reader by its id, the cards by (view, key) with the key of
- * the reader's own view (two are enough to know that it is ambiguous), the rules by the person's groups, and when a PIN is
- * asked for by its schedule's id.
+ * row when there is none. Each part is a probe of an index: the reader by its id, its door by its id too, the cards by
+ * (view, key) with the key of the reader's own view (two are enough to know that it is ambiguous), the rules by the person's
+ * groups, when a PIN is asked for by its schedule's id, and a lockdown among those that nobody has ended.
  *
  * It goes through the driver itself: drizzle's statements are not prepared, which costs this one, asked for each scan,
  * a second round trip and its planning each time.
@@ -71,14 +88,17 @@ export const gatherFacts = async (db: Db, readerId: string, what: Presented, bri
   const sql = db.$client
   const rows = await sql<Row[]>`
     select
-      ${goodGenerations(sql)} as generations, r.enabled, r.timezone, r.open_ms as "openMs", r.pin_alone as "pinAlone",
-      ps.windows as "pinWindows",
+      ${goodGenerations(sql)} as generations, r.enabled, r.timezone, coalesce(d.open_ms, r.open_ms) as "openMs", r.pin_alone as "pinAlone",
+      ps.windows as "pinWindows", l."isLockedDown", l."lockdownUntil",
       c.id as "cardId", c.status, ${inMs(sql, 'c.valid_from')} as "cardFrom", ${inMs(sql, 'c.valid_until')} as "cardUntil",
-      p.id as "personId", p.name, p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
+      p.id as "personId", p.name, p.active, p.exempt_from_lockdown as "exemptFromLockdown",
+      ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
       u.id as "ruleId", u.group_id as "groupId", u.schedule_id as "scheduleId", s.windows
     from (select) as always
     left join bridges b on b.id = ${bridgeId ?? null}
     left join readers r on r.id = ${readerId}
+    left join doors d on d.id = r.door_id
+    left join lateral (${lockdownOfR(sql)}) l on r.id is not null
     left join schedules ps on ps.id = r.pin_schedule_id
     left join lateral (${holders(sql, what)}) c on true
     left join people p on p.id = c.person_id
@@ -92,8 +112,8 @@ export const gatherFacts = async (db: Db, readerId: string, what: Presented, bri
   const [first] = rows
   if (!first) throw new Error('the facts came back empty')
   const { enabled, timezone, generations } = first
-  const pinWindows = readAsking(first.pinWindows)
-  const reader = enabled === null || timezone === null ? undefined : { enabled, timezone, pinWindows }
+  const known = { pinWindows: readAsking(first.pinWindows), lockdown: lockdownIn(first) }
+  const reader = enabled === null || timezone === null ? undefined : { enabled, timezone, ...known }
   return {
     facts: { reader, cards: cardsIn(rows), rules: rulesIn(rows) },
     pinAlone: first.pinAlone ?? false,
@@ -105,10 +125,10 @@ export const gatherFacts = async (db: Db, readerId: string, what: Presented, bri
 
 const cardsIn = (rows: readonly Row[]): CardFacts[] => {
   const cards = new Map<string, CardFacts>()
-  for (const { cardId, status, personId, active, ...row } of rows) {
+  for (const { cardId, status, personId, active, exemptFromLockdown, ...row } of rows) {
     const key = cardId ?? personId
     if (key === null || personId === null || cards.has(key)) continue
-    const person = { id: personId, active, ...validity(row.personFrom, row.personUntil) }
+    const person = { id: personId, active, exemptFromLockdown, ...validity(row.personFrom, row.personUntil) }
     cards.set(key, { id: cardId, status, ...validity(row.cardFrom, row.cardUntil), person })
   }
   return [...cards.values()]

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 import { base64url, SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { CALLS, type Call, open, seal } from '../contract/envelope.ts'
-import { bridges, events, readers } from '../db/schema.ts'
+import { bridges, doors as doorsTable, events, readers } from '../db/schema.ts'
 import { startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, replyOf, signIn } from '../testing/caller.ts'
 import { type Bridge, bridgeWith, handedOver, keyOf, post, registerBridge, scanOf } from '../testing/sealed.ts'
@@ -107,6 +107,136 @@ describe('the configuration of a site', () => {
     expect((await changed())?.map((reader) => reader.id)).not.toContain(id)
     const unchanged = versions.map((version, i) => version === versions[i - 1])
     expect(unchanged).toEqual([false, false, false, false, false, true, false])
+  })
+
+  describe('with its doors', () => {
+    const add = async (noun: string, fields: object): Promise<string> => {
+      const { status, body } = await admin.post(`/${noun}`, fields)
+      expect({ noun, status, body }).toMatchObject({ status: 201 })
+      return body.id
+    }
+    const drill = (kind: 'lockdown' | 'evacuation', fields: object = {}) =>
+      add('lockdowns', { kind, reason: 'A drill', ...fields })
+    const end = (id: string) => admin.delete(`/lockdowns/${id}`)
+    const HOUR = 3_600_000
+    const fromNow = (ms: number) => new Date(Date.now() + ms).toISOString()
+    const windows = [{ days: [1], from: '07:00', to: '17:30' }]
+    const ids = { gate: '', lift: '', gateIn: '', gateOut: '', other: '', day: '', night: '' }
+
+    /** Of every reader and door of these tests: what is in force there. */
+    const inForce = async (kind: 'lockdown' | 'evacuation') => {
+      const { readers: all = [], doors = [] } = await bridge.config()
+      const found = Object.entries(ids).map(([name, id]) => [name, [...all, ...doors].find((one) => one.id === id)])
+      return Object.fromEntries(
+        found.flatMap(([name, one]) => (typeof one === 'object' && one[kind] ? [[name, one[kind].until]] : [])),
+      )
+    }
+
+    beforeAll(async () => {
+      ids.day = await add('schedules', { name: 'Day', windows })
+      ids.night = await add('schedules', { name: 'Night', windows: [] })
+      const profile = 'value-relay'
+      ids.gate = await add('doors', { name: 'Gate', profile, settings: { command: 'gate' }, holdScheduleId: ids.day })
+      ids.lift = await add('doors', { name: 'Lift', profile, settings: { command: 'lift' } })
+      ids.gateIn = (await addReader('gate/in', { doorId: ids.gate })).id
+      ids.gateOut = (await addReader('gate/out', { doorId: ids.gate })).id
+      ids.other = (await addReader('gate/other')).id
+    })
+
+    test('has every door as a bridge needs to know it, and each reader’s', async () => {
+      await api.db.update(doorsTable).set({ mode: 'held', modeUntil: new Date('2030-01-01T00:00:00Z') })
+      const { readers: all = [], doors = [] } = await bridge.config()
+      expect(doors.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+        {
+          id: ids.gate,
+          name: 'Gate',
+          profile: 'value-relay',
+          settings: { command: 'gate' },
+          timezone: 'UTC',
+          openMs: 3_000,
+          heldOpenMs: 30_000,
+          preAlarmMs: 10_000,
+          hold: windows,
+          mode: 'held',
+          modeUntil: '2030-01-01T00:00:00.000Z',
+          lockdown: null,
+          evacuation: null,
+          homeAssistant: 'off',
+        },
+        expect.objectContaining({ id: ids.lift, hold: null }),
+      ])
+      const doorOf = (id: string) => all.find((reader) => reader.id === id)?.doorId
+      expect([doorOf(ids.gateIn), doorOf(ids.gateOut), doorOf(ids.other)]).toEqual([ids.gate, ids.gate, null])
+    })
+
+    test.each(['lockdown', 'evacuation'] as const)(
+      'tells of a %s where it is, and at the doors there',
+      async (kind) => {
+        const other = kind === 'lockdown' ? 'evacuation' : 'lockdown'
+        const everywhere = await drill(kind)
+        expect(await inForce(kind)).toEqual({ gate: null, lift: null, gateIn: null, gateOut: null, other: null })
+        expect(await inForce(other)).toEqual({})
+        await end(everywhere)
+        expect(await inForce(kind)).toEqual({})
+
+        const until = fromNow(HOUR)
+        const some = await drill(kind, { readerIds: [ids.gateIn, ids.other], until })
+        expect(await inForce(kind)).toEqual({ gate: until, gateIn: until, other: until })
+        await end(some)
+      },
+    )
+
+    test('tells of several only the one that lasts longest', async () => {
+      const [soon, later] = [fromNow(HOUR), fromNow(2 * HOUR)]
+      const all = [
+        await drill('lockdown', { readerIds: [ids.gateIn], until: soon }),
+        await drill('lockdown', { readerIds: [ids.gateOut], until: later }),
+        await drill('lockdown', { readerIds: [ids.gateIn], until: soon }),
+      ]
+      expect(await inForce('lockdown')).toEqual({ gate: later, gateIn: soon, gateOut: later })
+      all.push(await drill('lockdown', { readerIds: [ids.gateIn] }))
+      expect(await inForce('lockdown')).toEqual({ gate: null, gateIn: null, gateOut: later })
+      for (const id of all) await end(id)
+    })
+
+    const CHANGES: [string, () => Promise<unknown>][] = [
+      ['a door that is added', async () => add('doors', { name: 'One', profile: 'nuki', settings: { device: 'n/1' } })],
+      ['a door that is renamed', () => admin.patch(`/doors/${ids.lift}`, { name: 'Elevator' })],
+      ['a door that opens for longer', () => admin.patch(`/doors/${ids.lift}`, { openMs: 9_000 })],
+      ['a door that gets a schedule', () => admin.patch(`/doors/${ids.lift}`, { holdScheduleId: ids.day })],
+      ['a door that loses it', () => admin.patch(`/doors/${ids.lift}`, { holdScheduleId: null })],
+      ['a door in another mode', () => api.db.update(doorsTable).set({ mode: 'locked' })],
+      ['a schedule that holds a door open', () => admin.patch(`/schedules/${ids.day}`, { windows: [] })],
+      ['a reader that opens another door', () => admin.patch(`/readers/${ids.other}`, { doorId: ids.lift })],
+      ['a lockdown', async () => drilled.push(await drill('lockdown'))],
+      ['a lockdown of one reader', async () => drilled.push(await drill('lockdown', { readerIds: [ids.gateIn] }))],
+      ['an evacuation', async () => drilled.push(await drill('evacuation', { readerIds: [ids.gateIn] }))],
+      ['a reader that is deleted from a lockdown', () => admin.delete(`/readers/${ids.gateIn}`)],
+      ['the end of a lockdown', () => end(drilled[0] ?? '')],
+      ['the end of an evacuation', () => end(drilled[2] ?? '')],
+    ]
+    const drilled: string[] = []
+    test.each(CHANGES)('has another version after %s', async (_, change) => {
+      const before = (await bridge.config()).version
+      await change()
+      const after = (await bridge.config()).version
+      expect(after).not.toBe(before)
+      expect((await bridge.config()).version).toBe(after)
+    })
+
+    test.each<[string, () => Promise<unknown>]>([
+      ['a schedule that holds no door open', () => admin.patch(`/schedules/${ids.night}`, { windows })],
+      ['a lockdown that was over before', () => end(drilled[0] ?? '')],
+      ['a rule', async () => admin.delete(`/rules/${await rule()}`)],
+      ['somebody who is exempt', async () => add('people', { name: 'Guard', exemptFromLockdown: true })],
+      ['a scan', () => bridge.check(scanOf(ids.other, '1'))],
+      ['a schedule that is deleted', () => admin.delete(`/schedules/${ids.night}`)],
+    ])('has the same version after %s', async (_, change) => {
+      const before = (await bridge.config()).version
+      await change()
+      expect((await bridge.config()).version).toBe(before)
+    })
+    const rule = async () => add('rules', { groupId: await add('groups', { name: 'Staff' }), readerIds: [ids.other] })
   })
 
   test('is the same version for every bridge', async () => {

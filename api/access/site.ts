@@ -52,10 +52,14 @@ const MOST_CHANGES = 2_000
 const forgetChanges = ({ $client: sql }: Db) =>
   sql`delete from site_changes where id < (select max(id) from site_changes)`
 
-/** What of a kind is in force now for readers, as JSON: of several the one that lasts longest. Null where there is none. */
+/**
+ * What of a kind is in force for readers, or was until it was over by itself, as JSON: of several the one that lasts
+ * longest. Null where there is none. An end that no clock reaches is none.
+ */
 const inForce = (sql: ISql, kind: 'lockdown' | 'evacuation', readers: PendingQuery<Row[]>) => sql`(
-  select json_build_object('until', to_char(l.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) from lockdowns l
-  where l.ended_at is null and l.kind = ${kind} and (l.until is null or l.until > now())
+  select json_build_object('until', case when isfinite(l.until)
+    then to_char(l.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') end)
+  from lockdowns l where l.ended_at is null and l.kind = ${kind}
     and (l.everywhere or exists (
       select from lockdown_readers lr where lr.lockdown_id = l.id and lr.reader_id in (${readers})))
   order by l.until desc nulls first limit 1)`
@@ -67,7 +71,7 @@ const siteReaders = async (env: Platform, bridge: SealedBy): Promise<SiteReader[
   const self = sql`r.id`
   const rows = await sql<ReaderRow[]>`
     select id, name, profile, topic, reply_topic as "replyTopic", unit, settings, card_view as "cardView",
-      open_ms as "openMs", pin_alone as "pinAlone", offline, offline_hours as "offlineHours",
+      coalesce((select d.open_ms from doors d where d.id = r.door_id), open_ms) as "openMs", pin_alone as "pinAlone", offline, offline_hours as "offlineHours",
       key_generation as "keyGeneration", door_id as "doorId",
       ${inForce(sql, 'lockdown', self)} as lockdown, ${inForce(sql, 'evacuation', self)} as evacuation
     from readers r`

@@ -25,7 +25,8 @@ const PAGE = 1_000
 
 type Sql = ISql
 type Head = { version: string; generations: number[] | null; groups: string[] }
-type Card = Omit<SnapshotRow, 'keys' | 'groups' | 'valid' | 'personValid'> & {
+type Card = Omit<SnapshotRow, 'keys' | 'groups' | 'valid' | 'personValid' | 'exempt'> & {
+  exempt: boolean
   from: number | null
   until: number | null
   personFrom: number | null
@@ -50,7 +51,7 @@ const siteFacts = async (sql: Sql, groups: string[]): Promise<{ site: SnapshotSi
   const [row] = await sql<(Omit<SnapshotSite, 'groups'> & { cards: number })[]>`
     select
       (select coalesce(json_agg(json_build_object('id', id, 'enabled', enabled, 'timezone', timezone,
-        'cardView', card_view, 'openMs', open_ms, 'pin',
+        'cardView', card_view, 'openMs', coalesce((select open_ms from doors where id = door_id), open_ms), 'pin',
         (select windows from schedules where id = pin_schedule_id))), '[]') from readers) as readers,
       (select coalesce(json_agg(json_build_object('id', id, 'windows', windows)), '[]') from schedules) as schedules,
       (select coalesce(json_agg(json_build_object('id', id, 'groupId', group_id, 'scheduleId', schedule_id, 'readerIds',
@@ -67,7 +68,7 @@ const siteFacts = async (sql: Sql, groups: string[]): Promise<{ site: SnapshotSi
 /** Of a card only the keys in views that a reader uses. */
 const cardsAfter = (sql: Sql, after: string | undefined) => sql<Card[]>`
   select c.id as card, c.status, ${inMs(sql, 'c.valid_from')} as "from", ${inMs(sql, 'c.valid_until')} as "until",
-    p.id as person, p.active, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
+    p.id as person, p.active, p.exempt_from_lockdown as exempt, ${inMs(sql, 'p.valid_from')} as "personFrom", ${inMs(sql, 'p.valid_until')} as "personUntil",
     (select coalesce(json_agg(group_id), '[]') from group_people where person_id = p.id) as groups,
     (select coalesce(json_agg(json_build_object('view', view, 'key', key)), '[]')
       from card_keys where card_id = c.id and view = any(array(select distinct card_view from readers))) as keys
@@ -108,13 +109,16 @@ export const snapshot = new Hono<AppEnv>().post(
 
     const key = hashingKey(bridge.key)
     const place = new Map(page.top.groups.map((id, at) => [id, at]))
-    const rows = page.cards.slice(0, PAGE).map(({ from, until, personFrom, personUntil, groups, keys, ...card }) => ({
-      ...card,
-      valid: validity(from, until),
-      personValid: validity(personFrom, personUntil),
-      groups: groups.flatMap((id) => place.get(id) ?? []),
-      keys: keys.map(({ view, key: cardKey }) => hashOfKey(key, view, cardKey)),
-    }))
+    const rows = page.cards
+      .slice(0, PAGE)
+      .map(({ exempt, from, until, personFrom, personUntil, groups, keys, ...card }) => ({
+        ...card,
+        ...(exempt && { exempt }),
+        valid: validity(from, until),
+        personValid: validity(personFrom, personUntil),
+        groups: groups.flatMap((id) => place.get(id) ?? []),
+        keys: keys.map(({ view, key: cardKey }) => hashOfKey(key, view, cardKey)),
+      }))
     const reply: SnapshotPage = {
       ...mark,
       version: page.top.version,

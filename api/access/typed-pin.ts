@@ -39,7 +39,9 @@ export const withPin = async (env: Env, scan: Scan, known: Known, at: Date): Pro
     const tried = await attempt(env.doorDb, counts, id, at, (tx) => ownerOfPin(tx, env.config, pin, personId))
     return { ...known, facts: { ...known.facts, pin: tried.pin } }
   }
-  if (reason === 'unknown_card' && card === PIN_ALONE && known.pinAlone) {
+  // In a lockdown it may be somebody who is exempt.
+  const isNobody = reason === 'unknown_card' || (reason === 'lockdown' && personId === undefined)
+  if (isNobody && card === PIN_ALONE && known.pinAlone) {
     const counts = [await count('address', FIVE, 'alone', readerId), await atReader()]
     const tried = await attempt(env.doorDb, counts, id, at, (tx) => ownerOfPin(tx, env.config, pin))
     const whose = tried.owner === undefined ? known : await gatherFacts(env.doorDb, readerId, { personId: tried.owner })

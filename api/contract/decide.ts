@@ -41,9 +41,13 @@ export type Facts = {
   rules: readonly RuleFacts[]
 }
 
-/** Why: the reason, and for each rule whether it lets the person pass at that instant; and whether a PIN is asked for then. */
+/**
+ * Why: the reason, and for each rule whether it lets the person pass at that instant; whether a PIN is asked for then, and
+ * the lockdown that is in force then, if any.
+ */
 export type Explanation = {
   reason: Reason
+  lockdown: Lockdown
   clock: WallClock | undefined
   rules: (RuleFacts & { open: boolean })[]
   pinAsked: boolean
@@ -61,21 +65,18 @@ export const explain = (facts: Facts, at: Date): Explanation => {
   }))
   const windows = facts.reader?.pinWindows ?? []
   const pinAsked = clock !== undefined && insideAny(windows, clock)
-  return { reason: judge(facts, at, rules, pinAsked), clock, rules, pinAsked }
+  const lockdown = lockdownAt(facts, at)
+  return { reason: judge(facts, at, rules, pinAsked), lockdown, clock, rules, pinAsked }
 }
 
 /** The order is the contract: the first reason to refuse wins, and only the last line opens. */
-const judge = (
-  { late, reader, cards, pin }: Facts,
-  at: Date,
-  rules: readonly { open: boolean }[],
-  pinAsked: boolean,
-): Reason => {
+const judge = (facts: Facts, at: Date, rules: readonly { open: boolean }[], pinAsked: boolean): Reason => {
+  const { late, reader, cards, pin } = facts
   const [card, second] = cards
   if (late) return 'late'
   if (!reader) return 'unknown_reader'
   if (!reader.enabled) return 'reader_disabled'
-  if (isInForce(reader.lockdown, at) && !(card && !second && card.person.exemptFromLockdown)) return 'lockdown'
+  if (lockdownAt(facts, at) && !(card && !second && card.person.exemptFromLockdown)) return 'lockdown'
   // A PIN alone has to say who it is: one that is refused stands where an unknown card does.
   if (!card) return refusalOf(pin) ?? 'unknown_card'
   if (second) return 'ambiguous_card'
@@ -94,10 +95,15 @@ const judge = (
 const refusalOf = (pin: PinFact): Reason | undefined =>
   pin === 'locked' ? 'pin_locked' : pin === 'wrong' ? 'wrong_pin' : undefined
 
-/** From `createdAt` on, which nobody asks: what would be decided at an earlier instant is decided by the lockdown of now. */
-const isInForce = (lockdown: Lockdown | undefined, at: Date): boolean =>
+/**
+ * The lockdown of a reader, if it is in force at that instant: from `createdAt` on, which nobody asks, as what would be
+ * decided at an earlier instant is decided by the lockdown of now.
+ */
+export const lockdownAt = ({ reader }: Pick<Facts, 'reader'>, at: Date): Lockdown => {
+  const lockdown = reader?.lockdown ?? null
   // A date that is none keeps it in force.
-  lockdown != null && (lockdown.until === null || !(at >= lockdown.until))
+  return lockdown !== null && (lockdown.until === null || !(at >= lockdown.until)) ? lockdown : null
+}
 
 // Asked this way round, a date that is none (Postgres knows `infinity`) refuses; the other way round it would let pass.
 const isBefore = ({ validFrom }: Validity, at: Date) => validFrom !== null && !(at >= validFrom)

@@ -1,6 +1,6 @@
 import known from './doors.json' with { type: 'json' }
 import { type Mistake, type SettingInfo, settingMistakes } from './profiles.ts'
-import { settingVars, type Vars } from './reader-topics.ts'
+import { filled, settingVars, type Topics, type Vars } from './reader-topics.ts'
 import type { Settings } from './site.ts'
 
 /*
@@ -40,3 +40,9 @@ export const mistakesInDoor = ({ profile: name, settings }: Told): Mistake[] => 
 /** What a door's settings say, by name. */
 export const varsOfDoor = ({ profile, settings }: Told): Vars =>
   settingVars(doorNamed(profile)?.settings ?? {}, settings)
+
+/** Where anything is published for a door, as far as it is known before a message came. */
+export const toldTopics = (door: Told): Topics => filled(doorNamed(door.profile)?.tells ?? [], varsOfDoor(door))
+
+/** Where a door says something of itself. */
+export const saidTopics = (door: Told): Topics => filled(doorNamed(door.profile)?.says ?? [], varsOfDoor(door))

@@ -12,25 +12,25 @@ type Placed = {
 export type Vars = Readonly<Record<string, string | number>>
 
 /** By the template that a topic came of: two that are equal by chance can so be told from two that the profile wants equal. */
-type Topics = ReadonlyMap<string, string>
+export type Topics = ReadonlyMap<string, string>
 
 /** Where cards and PINs of a reader are heard. */
-export const scanTopics = (reader: Placed): Topics => filled(reader, profileNamed(reader.profile)?.hears ?? [])
+export const scanTopics = (reader: Placed): Topics => filled(profileNamed(reader.profile)?.hears ?? [], varsOf(reader))
 
 /** Where anything is published for a reader, as far as it is known before a message came. */
-export const answerTopics = (reader: Placed): Topics => filled(reader, profileNamed(reader.profile)?.tells ?? [])
+export const answerTopics = (reader: Placed): Topics =>
+  filled(profileNamed(reader.profile)?.tells ?? [], varsOf(reader))
 
 const PLACE = /\{(\w+)(?:\.\.\.|\/)?(?::\w+)?\}/g
 
-const filled = (reader: Placed, templates: readonly string[]): Topics => {
-  const vars = varsOf(reader)
-  return new Map(
+/** Those of which everything is known. */
+export const filled = (templates: readonly string[], vars: Vars): Topics =>
+  new Map(
     templates.flatMap((template): [string, string][] => {
       const missing = [...template.matchAll(PLACE)].some(([, name = '']) => !Object.hasOwn(vars, name))
       return missing ? [] : [[template, template.replaceAll(PLACE, (_, name: string) => String(vars[name]))]]
     }),
   )
-}
 
 /** What a reader's own topic and settings say, by name. */
 export const varsOf = ({ profile: name, topic, replyTopic, unit, settings }: Placed): Vars => {

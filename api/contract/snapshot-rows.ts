@@ -3,7 +3,9 @@ import { growing } from './growing.ts'
 import type { SnapshotRow } from './snapshot.ts'
 
 /** Where the parts of a row lie: two ids of 16 bytes, two of one, four times of 8, and where its groups end. */
-const [CARD, PERSON, STATUS, ACTIVE, TIMES, GROUPS_END, ROW_BYTES] = [0, 16, 32, 33, 34, 66, 70]
+const [CARD, PERSON, STATUS, IS, TIMES, GROUPS_END, ROW_BYTES] = [0, 16, 32, 33, 34, 66, 70]
+/** Bits of what a person is. */
+const [ACTIVE, EXEMPT] = [1, 2]
 const MOST_UINT32 = 0xffff_ffff
 
 export type SnapshotRows = {
@@ -39,7 +41,7 @@ export const snapshotRows = (): SnapshotRows => {
       bytes.write(row.card.replaceAll('-', ''), at + CARD, 'hex')
       bytes.write(row.person.replaceAll('-', ''), at + PERSON, 'hex')
       bytes.writeUInt8(STATUSES.indexOf(row.status), at + STATUS)
-      bytes.writeUInt8(row.active ? 1 : 0, at + ACTIVE)
+      bytes.writeUInt8((row.active ? ACTIVE : 0) | (row.exempt ? EXEMPT : 0), at + IS)
       let time = at + TIMES
       for (const text of [...row.valid, ...row.personValid]) {
         time = bytes.writeDoubleLE(text === null ? Number.POSITIVE_INFINITY : Date.parse(text), time)
@@ -59,6 +61,7 @@ export const snapshotRows = (): SnapshotRows => {
         places.push(groups(0).readUInt32LE(from))
       }
       const status = STATUSES[bytes.readUInt8(at + STATUS)]
+      const is = bytes.readUInt8(at + IS)
       if (!status) throw new Error('a row with a status that is none')
       return {
         card: {
@@ -68,7 +71,8 @@ export const snapshotRows = (): SnapshotRows => {
           validUntil: timeAt(at + TIMES + 8),
           person: {
             id: idAt(at + PERSON),
-            active: bytes.readUInt8(at + ACTIVE) === 1,
+            active: (is & ACTIVE) !== 0,
+            exemptFromLockdown: (is & EXEMPT) !== 0,
             validFrom: timeAt(at + TIMES + 16),
             validUntil: timeAt(at + TIMES + 24),
           },

@@ -5,7 +5,15 @@ import { describe, expect, test } from 'vitest'
 import { type CardNumber, keysOfCard } from './card-views.ts'
 import { decide } from './decide.ts'
 import { sealingKey } from './envelope.ts'
-import { hashingKey, hashOfKey, SnapshotPage, type SnapshotRow, type SnapshotSite, snapshotOf } from './snapshot.ts'
+import {
+  hashingKey,
+  hashOfKey,
+  SnapshotPage,
+  type SnapshotRow,
+  type SnapshotSite,
+  snapshotOf,
+  withSite,
+} from './snapshot.ts'
 
 const bytes = Uint8Array.from({ length: 32 }, (_, n) => n)
 const key = hashingKey(sealingKey(bytes))
@@ -80,7 +88,10 @@ describe('what is known about a card at a reader', () => {
           status: 'active',
           validFrom: new Date('2025-01-01T00:00:00.000Z'),
           validUntil: new Date('2027-01-01T00:00:00.000Z'),
-          person: { id: card.person, active: true, validFrom: null, validUntil: new Date('2026-06-01T00:00:00.000Z') },
+          person: {
+            ...{ id: card.person, active: true, exemptFromLockdown: false },
+            ...{ validFrom: null, validUntil: new Date('2026-06-01T00:00:00.000Z') },
+          },
         },
       ],
       rules: [
@@ -224,6 +235,39 @@ describe('a reader that asks for a PIN', () => {
     const { pin: _, ...before } = { id: HEX, enabled: true, timezone: 'UTC', cardView: 'hex', openMs: 1, pin: [] }
     const read = v.parse(SnapshotPage, { ...page([], { site }), site: { ...site, readers: [before] } })
     expect(read.site?.readers[0]?.pin).toBeNull()
+  })
+})
+
+describe('a lockdown that the site tells of', () => {
+  const snapshot = whole([row(1, hex('AA')), row(2, hex('BB'), { exempt: true }), row(3, hex('CC'), { exempt: false })])
+  const NOW = '2026-01-01T12:00:00.000Z'
+
+  test.for<[string, { until: string | null } | null, string, string]>([
+    ['that is none keeps nobody out', null, 'AA', 'granted'],
+    ['keeps out who is not exempt', { until: null }, 'AA', 'lockdown'],
+    ['keeps out who is said not to be exempt', { until: null }, 'CC', 'lockdown'],
+    ['does not keep out who is exempt', { until: null }, 'BB', 'granted'],
+    ['keeps out whom nobody knows, and says no more', { until: null }, 'DD', 'lockdown'],
+    ['is over at its end', { until: NOW }, 'AA', 'granted'],
+    ['is in force until its end', { until: '2026-01-01T12:00:00.001Z' }, 'AA', 'lockdown'],
+  ])('%s', ([, lockdown, card, expected]) => {
+    const { facts } = withSite(snapshot.facts(HEX, card), { lockdown, openMs: 1_500 })
+    expect(decide({ ...facts, late: false, pin: 'none' }, at)).toBe(expected)
+  })
+
+  test('makes no reader of one that the snapshot does not know, which opens to nobody', () => {
+    const told = { lockdown: { until: NOW }, openMs: 1_500 }
+    expect(withSite(snapshot.facts(NOWHERE, 'BB'), told)).toEqual(snapshot.facts(NOWHERE, 'BB'))
+  })
+
+  test('comes with how long the door opens as the site has it, which is newer', () => {
+    expect(withSite(snapshot.facts(HEX, 'AA'), { lockdown: null, openMs: 700 })).toMatchObject({ openMs: 700 })
+  })
+
+  test('keeps out everybody whom an older API does not say to be exempt', () => {
+    const read = v.parse(SnapshotPage, page([row(1, hex('AA'))], { site }))
+    const { facts } = withSite(snapshotOf([read], key).facts(HEX, 'AA'), { lockdown: { until: null }, openMs: 0 })
+    expect(decide({ ...facts, late: false, pin: 'none' }, at)).toBe('lockdown')
   })
 })
 

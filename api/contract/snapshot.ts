@@ -4,6 +4,7 @@ import { CARD_VIEWS, type CardView, keyOfScan } from './card-views.ts'
 import { type Facts, type RuleFacts, STATUSES } from './decide.ts'
 import type { SealingKey } from './envelope.ts'
 import { Instant, Uuid } from './scan.ts'
+import type { SiteReader } from './site.ts'
 import { HASH_BYTES, hashIndex } from './snapshot-index.ts'
 import { snapshotRows } from './snapshot-rows.ts'
 import { Window } from './window.ts'
@@ -52,6 +53,8 @@ export const SnapshotRow = v.object({
   valid: v.tuple([maybeInstant, maybeInstant]),
   person: Uuid,
   active: v.boolean(),
+  /** A lockdown does not keep this person out. */
+  exempt: v.optional(v.boolean()),
   personValid: v.tuple([maybeInstant, maybeInstant]),
   /** Places in `groups` of the site. */
   groups: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
@@ -78,6 +81,19 @@ export const SnapshotPage = v.object({
 export type SnapshotPage = v.InferOutput<typeof SnapshotPage>
 
 export type SnapshotFacts = { facts: Omit<Facts, 'late' | 'pin'>; openMs: number }
+
+/**
+ * A snapshot's facts with what the site says of the reader, which a bridge is told first and keeps by itself: a lockdown
+ * changes no snapshot, and holds as soon as the site is known.
+ */
+export const withSite = (
+  { facts }: SnapshotFacts,
+  { lockdown, openMs }: Pick<SiteReader, 'lockdown' | 'openMs'>,
+): SnapshotFacts => {
+  if (!facts.reader) return { facts, openMs: 0 }
+  const until = lockdown && { until: lockdown.until === null ? null : new Date(lockdown.until) }
+  return { facts: { ...facts, reader: { ...facts.reader, lockdown: until } }, openMs }
+}
 
 export type Snapshot = {
   version: string

@@ -26,6 +26,17 @@ export const sentences: Record<string, Sentence> = {
     detail: 'no such schedule',
     inUse: 'Readers still ask for a PIN by this schedule. Change them first.',
   },
+  readers_door_id_doors_id_fk: {
+    path: 'doorId',
+    detail: 'no such door',
+    inUse: 'Readers still open this door. Change them first.',
+  },
+  doors_hold_schedule_id_schedules_id_fk: {
+    path: 'holdScheduleId',
+    detail: 'no such schedule',
+    inUse: 'Doors are still held open by this schedule. Change them first.',
+  },
+  lockdown_readers_reader_id_readers_id_fk: { path: 'readerIds', detail: 'no such reader' },
   rules_group_id_groups_id_fk: {
     path: 'groupId',
     detail: 'no such group',

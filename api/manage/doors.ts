@@ -4,14 +4,14 @@ import * as v from 'valibot'
 import { audited } from '../audit/audited.ts'
 import { added, changed, locked, removed } from '../audit/rows.ts'
 import { MODES } from '../contract/door-mode.ts'
-import { mistakesInDoor } from '../contract/doors.ts'
 import { HOME_ASSISTANT, Settings } from '../contract/site.ts'
 import { doors as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
-import { found, InvalidFields } from '../errors.ts'
+import { found } from '../errors.ts'
 import { may } from '../login/guard.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, change, Id, line, param, query, time } from '../validate.ts'
+import { refuseDoorClashes, refuseDoorMistakes } from './door-checks.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 import { settings, timezone } from './reader-fields.ts'
 
@@ -57,11 +57,6 @@ const Door = v.object({
   brokerGeneration: v.number(),
 })
 
-const refuseMistakes = (door: Pick<typeof table.$inferSelect, 'profile' | 'settings'>): void => {
-  const mistakes = mistakesInDoor(door)
-  if (mistakes.length > 0) throw new InvalidFields(mistakes)
-}
-
 export const doors = new Hono<AppEnv>()
   .get(
     '/',
@@ -89,8 +84,11 @@ export const doors = new Hono<AppEnv>()
     body(NewDoor),
     async (c) => {
       const door = c.req.valid('json')
-      refuseMistakes(door)
-      const row = await audited(c, 'doors.create', (tx) => added(tx, table, 'door', door))
+      refuseDoorMistakes(door)
+      const row = await audited(c, 'doors.create', async (tx) => {
+        await refuseDoorClashes(tx, door)
+        return added(tx, table, 'door', door)
+      })
       return c.json(row, 201)
     },
   )
@@ -111,7 +109,9 @@ export const doors = new Hono<AppEnv>()
       const row = await audited(c, 'doors.update', async (tx) => {
         if ('profile' in input || 'settings' in input) {
           const before = await locked(tx, table, 'door', id)
-          refuseMistakes({ ...before, ...(input as Partial<typeof before>) })
+          const door = { ...before, ...(input as Partial<typeof before>) }
+          refuseDoorMistakes(door)
+          await refuseDoorClashes(tx, door)
         }
         return changed(tx, table, 'door', id, input)
       })

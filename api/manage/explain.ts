@@ -17,6 +17,8 @@ const Explanation = v.object({
   at: time,
   clock: v.nullable(v.object({ day: v.number(), time: v.string(), timezone: v.string() })),
   reader: v.nullable(v.object({ id: Id, name: v.string() })),
+  /** In force at the reader at that instant; it does not keep out who is exempt. */
+  lockdown: v.nullable(v.object({ until: v.nullable(time) })),
   card: v.nullable(v.object({ id: Id, number: v.string(), status: v.picklist(STATUSES) })),
   person: v.nullable(v.object({ id: Id, name: v.string() })),
   matches: v.array(Id),
@@ -45,6 +47,9 @@ const holderOf = async (db: Db, cardId: string | undefined) => {
   return row ?? { card: null, person: null }
 }
 
+/** Of a time that is none, which a lockdown never reaches, as of one that has no end. */
+const isoOrNever = (until: Date | null) => (until && !Number.isNaN(until.getTime()) ? until.toISOString() : null)
+
 /** What the decision would be, and why: the trace of the very function that decides. Records nothing. */
 export const explain = new Hono<AppEnv>().get(
   '/',
@@ -62,7 +67,7 @@ export const explain = new Hono<AppEnv>().get(
     const { db } = c.env
     const { readerId, card, at = c.env.now() } = c.req.valid('query')
     const { facts } = await gatherFacts(db, readerId, card)
-    const { reason, clock, rules, pinAsked } = explainDecision({ ...facts, late: false, pin: 'none' }, at)
+    const { reason, lockdown, clock, rules, pinAsked } = explainDecision({ ...facts, late: false, pin: 'none' }, at)
     const matches = facts.cards.flatMap(({ id }) => id ?? [])
     const reader = await readerById(db, readerId)
     const mayHint = reader && reason === 'unknown_card' && c.var.caller.permissions.has('cards:read')
@@ -72,6 +77,7 @@ export const explain = new Hono<AppEnv>().get(
       at: at.toISOString(),
       clock: clock && facts.reader ? { ...clock, timezone: facts.reader.timezone } : null,
       reader: reader ? { id: reader.id, name: reader.name } : null,
+      lockdown: lockdown && { until: isoOrNever(lockdown.until) },
       ...(await holderOf(db, matches.length === 1 ? matches[0] : undefined)),
       matches,
       rules: rules.map(({ id, groupId, scheduleId, open }) => ({ id, groupId, scheduleId, open })),

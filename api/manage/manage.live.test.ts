@@ -9,7 +9,18 @@ import { registerBridge, scanOf } from '../testing/sealed.ts'
 
 // What every endpoint of the management API owes: it works, it refuses bad input, it refuses the wrong caller.
 
-const NOUNS = ['people', 'cards', 'groups', 'schedules', 'readers', 'rules', 'bridges', 'accounts', 'api-keys'] as const
+const NOUNS = [
+  'people',
+  'cards',
+  'groups',
+  'schedules',
+  'doors',
+  'readers',
+  'rules',
+  'bridges',
+  'accounts',
+  'api-keys',
+] as const
 type Noun = (typeof NOUNS)[number]
 type Fields = Record<string, unknown>
 type Operation = {
@@ -33,6 +44,7 @@ const fresh: Record<Noun, () => Fields> = {
   cards: () => ({ personId: there['people'], number: `CA${next()}` }),
   groups: () => ({ name: `Group ${next()}` }),
   schedules: () => ({ name: `Schedule ${next()}`, windows: [{ days: [1], from: '07:00', to: '17:30' }] }),
+  doors: () => ({ name: `Door ${next()}`, profile: 'value-relay', settings: { command: `site/${next()}/open` } }),
   readers: () => ({ name: `Reader ${next()}`, topic: `site/${next()}` }),
   rules: () => ({ groupId: there['groups'], readerIds: [there['readers']] }),
   bridges: () => ({ name: `Bridge ${next()}` }),
@@ -46,6 +58,7 @@ const changed: Record<Noun, Fields> = {
   cards: { label: 'Changed' },
   groups: { name: 'Changed' },
   schedules: { name: 'Changed' },
+  doors: { name: 'Changed' },
   readers: { name: 'Changed' },
   rules: { scheduleId: null },
   bridges: { name: 'Changed' },
@@ -86,6 +99,9 @@ const invite = () => add('accounts', { password: undefined })
 /** An enrolment that waits, at a reader of its own. */
 const addEnrolment = async () =>
   (await owner.post('/enrolments', { readerId: await add('readers'), personId: there['people'] })).body.id
+
+const lockdown = () => ({ kind: 'lockdown', readerIds: [there['readers']], reason: 'A drill' })
+const addLockdown = async () => (await owner.post('/lockdowns', lockdown())).body.id
 
 /**
  * `action` is the word for it on the audit log, where it is not told by the noun and the method; `file` is a body that is
@@ -227,7 +243,12 @@ const endpoints: Record<string, Line> = {
     path: async () => `/accounts/${await add('accounts')}/reset`,
     action: 'accounts.reset',
   },
+  'GET /lockdowns': {},
+  'POST /lockdowns': { body: lockdown },
+  'GET /lockdowns/{id}': { path: () => `/lockdowns/${there['lockdowns']}` },
+  'DELETE /lockdowns/{id}': { path: async () => `/lockdowns/${await addLockdown()}`, action: 'lockdowns.end' },
   'GET /profiles': {},
+  'GET /door-profiles': {},
   'GET /unknown-readers': {},
   'DELETE /unknown-readers/{id}': {
     action: 'unknown-readers.dismiss',
@@ -244,8 +265,8 @@ const ROUTES = Object.keys(endpoints)
 /** What an account may do about itself, whatever its role. */
 const MINE = ROUTES.filter((route) => /^(?!GET )\S+ \/me\b/.test(route))
 const CHANGES = ROUTES.filter((route) => !route.startsWith('GET') && !MINE.includes(route))
-/** The one thing that operators change. */
-const BY_OPERATORS = CHANGES.filter((route) => / \/enrolments\b/.test(route))
+/** What operators change. */
+const BY_OPERATORS = CHANGES.filter((route) => / \/(enrolments|lockdowns)\b/.test(route))
 const READS = [...ROUTES.filter((route) => route.startsWith('GET')), 'PATCH /me']
 const WITH_BODY = ROUTES.filter((route) => endpoints[route]?.body)
 const WITH_ID = ROUTES.filter((route) => route.includes('{id}'))
@@ -288,6 +309,7 @@ beforeAll(async () => {
   spec = await (await api.fetch('/openapi.json')).json()
   for (const noun of NOUNS) there[noun] = await add(noun)
   there['enrolments'] = await addEnrolment()
+  there['lockdowns'] = await addLockdown()
   const bridge = await registerBridge(api, owner)
   there['events'] = (await bridge.check(scanOf(there['readers'] ?? '', '1'))).scan
 })
@@ -365,11 +387,11 @@ describe('it refuses the wrong caller', () => {
   }
 
   // Which role gets in where is matrix.live.test.ts.
-  test('operators enrol cards', async () => {
+  test('operators enrol cards, and lock down', async () => {
     const paths = await Promise.all(BY_OPERATORS.map(async (route) => endpoints[route]?.path?.()))
     await inRole('operator', async () => {
       const answers = await each(BY_OPERATORS, (route) => call(route, {}, paths[BY_OPERATORS.indexOf(route)]))
-      expect(answers.map(({ reply }) => reply.status).sort()).toEqual([201, 204])
+      expect(answers.map(({ reply }) => reply.status).sort()).toEqual([201, 201, 204, 204])
     })
   })
 
@@ -519,6 +541,9 @@ describe('it refuses bad input', () => {
     ['cards', 'label'],
     ['groups', 'name'],
     ['schedules', 'name'],
+    ['doors', 'name'],
+    ['doors', 'profile'],
+    ['doors', 'timezone'],
     ['readers', 'name'],
     ['readers', 'topic'],
     ['readers', 'replyTopic'],
@@ -569,7 +594,14 @@ describe('it refuses bad input', () => {
     ['cards', 'label', 'A'.repeat(201)],
     ['schedules', 'windows', null],
     ['schedules', 'windows', {}],
+    ['people', 'exemptFromLockdown', 'yes'],
+    ['doors', 'openMs', 600_001],
+    ['doors', 'heldOpenMs', 86_400_001],
+    ['doors', 'preAlarmMs', -1],
+    ['doors', 'holdScheduleId', ABSENT],
+    ['doors', 'homeAssistant', 'yes'],
     ['readers', 'profile', 'baroque'],
+    ['readers', 'doorId', ABSENT],
     ['readers', 'cardView', 'octal'],
     ['readers', 'direction', 'up'],
     ['readers', 'enabled', 1],
@@ -602,8 +634,8 @@ describe('it refuses bad input', () => {
 
 describe('a list', () => {
   const SAME = 'Same name'
-  const NAMED: Noun[] = ['people', 'groups', 'schedules', 'readers', 'bridges', 'api-keys']
-  const LISTS = [...NOUNS.map((noun) => `/${noun}`), '/events', '/members']
+  const NAMED: Noun[] = ['people', 'groups', 'schedules', 'doors', 'readers', 'bridges', 'api-keys']
+  const LISTS = [...NOUNS.map((noun) => `/${noun}`), '/events', '/members', '/lockdowns']
 
   /** The people of a group are a list as well. */
   const pathOf = (list: string) => (list === '/members' ? `/groups/${there['groups']}/people` : list)
@@ -616,6 +648,7 @@ describe('a list', () => {
         ...NAMED.map((noun) => add(noun, { name: SAME })),
         add('cards', { ...person, number: `0${i}` }),
         add('rules'),
+        addLockdown(),
         api.db.insert(accounts).values({ email: `${i}@example.org`, role: 'member', passwordHash: 'x' }),
       ]),
     )

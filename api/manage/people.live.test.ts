@@ -40,6 +40,18 @@ describe('a person', () => {
       active: true,
       validFrom: null,
       validUntil: null,
+      exemptFromLockdown: false,
+    })
+  })
+
+  test('is exempt from lockdowns only when it was said', async () => {
+    const { body } = await admin.post('/people', { name: 'Guard', exemptFromLockdown: true })
+    expect(body).toMatchObject({ exemptFromLockdown: true })
+    expect((await admin.patch(`/people/${body.id}`, { active: false })).body).toMatchObject({
+      exemptFromLockdown: true,
+    })
+    expect((await admin.patch(`/people/${body.id}`, { exemptFromLockdown: false })).body).toMatchObject({
+      exemptFromLockdown: false,
     })
   })
 

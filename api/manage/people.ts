@@ -19,6 +19,7 @@ const fields = {
   active: v.optional(v.boolean()),
   validFrom: v.nullish(instant),
   validUntil: v.nullish(instant),
+  exemptFromLockdown: v.optional(v.boolean()),
 }
 
 export const Person = v.object({
@@ -29,6 +30,8 @@ export const Person = v.object({
   active: v.boolean(),
   validFrom: v.nullable(time),
   validUntil: v.nullable(time),
+  /** A lockdown does not keep this person out. */
+  exemptFromLockdown: v.boolean(),
 })
 
 /** By name, e-mail or employee number, or by the number of one of the person's cards in either form. */

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { CARD_VIEWS } from '../contract/card-views.ts'
+import { DOORS } from '../contract/doors.ts'
 import { PROFILES } from '../contract/profiles.ts'
 import { doc } from '../docs.ts'
 import { may } from '../login/guard.ts'
@@ -30,8 +31,19 @@ const Profile = v.object({
 
 const Profiles = v.object({ items: v.array(Profile) })
 
+const DoorProfile = v.object({
+  name: v.string(),
+  title: v.string(),
+  settings: v.record(v.string(), Setting),
+  /** It can be kept open by one message, and let go by another; else it is opened again and again. */
+  holds: v.boolean(),
+})
+
+const DoorProfiles = v.object({ items: v.array(DoorProfile) })
+
 /** They are the same until the next version of Lintel. */
 const shown = v.parse(Profiles, { items: PROFILES })
+const shownDoors = v.parse(DoorProfiles, { items: DOORS })
 
 /** What kinds of readers there are, for whoever builds a form. */
 export const profiles = new Hono<AppEnv>().get(
@@ -42,4 +54,15 @@ export const profiles = new Hono<AppEnv>().get(
     refusals: [401, 403],
   }),
   (c) => c.json(shown),
+)
+
+/** The same of doors. */
+export const doorProfiles = new Hono<AppEnv>().get(
+  '/',
+  may('doors:read'),
+  doc('doors', 'The kinds of doors: their settings, and whether they can be held open', {
+    schema: DoorProfiles,
+    refusals: [401, 403],
+  }),
+  (c) => c.json(shownDoors),
 )

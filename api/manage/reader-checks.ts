@@ -4,6 +4,7 @@ import { type Mistake, mistakesIn, profileNamed } from '../contract/profiles.ts'
 import { answerTopics, scanTopics } from '../contract/reader-topics.ts'
 import { readers as table } from '../db/schema.ts'
 import { InvalidFields, invalid, refuse } from '../errors.ts'
+import { refuseClashesWithDoors } from './door-checks.ts'
 
 // What is asked of a reader as it would be after it was saved, whichever of its fields was sent.
 
@@ -30,13 +31,14 @@ const keypadMistakes = ({ profile: name, pinScheduleId, pinAlone }: Saved): Mist
 
 /**
  * No topic may have two meanings: where readers share one, each needs a unit; and nothing that is published for a reader
- * may be read as a scan, of this or of another one. What is asked here stays so until the transaction ends.
+ * or a door may be read as a scan, of this or of another one. What is asked here stays so until the transaction ends.
  */
 export const refuseClashes = async (tx: Tx, reader: Saved): Promise<void> => {
   refuseOwnEcho(reader)
   await tx.execute(sql`lock table ${table} in share row exclusive mode`)
   await refuseShared(tx, reader)
   await refuseEcho(tx, reader)
+  await refuseClashesWithDoors(tx, reader)
 }
 
 const others = ({ id }: Saved) => (id === undefined ? undefined : ne(table.id, id))

@@ -44,6 +44,10 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
   const bridge = await registerBridge(api, owner)
   const groups = await add('groups', { name: `Group ${next()}` })
   const readers = await add('readers', { name: `Reader ${next()}`, topic: `site/${next()}`, cardView: 'hex' })
+  const settings = { command: `site/${next()}/open` }
+  const doors = await add('doors', { name: `Door ${next()}`, profile: 'value-relay', settings })
+  const lockdowns = await add('lockdowns', { kind: 'lockdown', readerIds: [readers], reason: 'A drill' })
+  await owner.delete(`/lockdowns/${lockdowns}`)
   const schedules = await add('schedules', { name: `Schedule ${next()}`, windows: [] })
   const rules = await add('rules', { groupId: groups, readerIds: [readers] })
 
@@ -74,6 +78,8 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
   const things = {
     groups,
     readers,
+    doors,
+    lockdowns,
     schedules,
     rules,
     enrolments,
