@@ -73,8 +73,8 @@ const broker = async (alone: boolean) => {
 export type Door = { id: string; topic: string; replyTopic: string }
 
 export type Site = {
+  /** The ones that were started last. */
   api: Running
-  /** The one that was started last. */
   bridge: Running
   bridgeId: string
   /** Between the API and its database, the bridge and the API, the bridge and its broker. */
@@ -92,6 +92,8 @@ export type Site = {
   hear(topic: string): Promise<string[]>
   events(door: Pick<Door, 'id'>): Promise<Record<string, unknown>[]>
   startBridge(env?: Record<string, string>): Running
+  /** Where the one before was; resolves when it listens. */
+  startApi(): Promise<Running>
 }
 
 /** The number of a card that is let in everywhere, as a decimal reader says it. */
@@ -115,9 +117,14 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
   endings.push(toDatabase.close)
   const databaseUrl = new URL(database.url)
   databaseUrl.host = `127.0.0.1:${toDatabase.port}`
-  const api = start('api/node.ts', { DATABASE_URL: databaseUrl.href, PORT: '0' })
-  endings.push(() => stop(api))
-  const [, apiUrl = ''] = await api.said(/listens at (http:\S+)/)
+  let api: Running
+  const startApiAt = async (port: string) => {
+    const started = start('api/node.ts', { DATABASE_URL: databaseUrl.href, PORT: port })
+    endings.push(() => stop(started))
+    api = started
+    return { started, url: (await started.said(/listens at (http:\S+)/))[1] ?? '' }
+  }
+  const { url: apiUrl } = await startApiAt('0')
 
   const call = await signIn(apiUrl, { email: ENV.ADMIN_EMAIL, password: ENV.ADMIN_PASSWORD })
 
@@ -200,7 +207,9 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
   const events: Site['events'] = async ({ id }) => (await call('GET', `/events?readerId=${id}`)).items
 
   return {
-    api,
+    get api() {
+      return api
+    },
     get bridge() {
       return bridge
     },
@@ -215,5 +224,6 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
     hear,
     events,
     startBridge,
+    startApi: async () => (await startApiAt(new URL(apiUrl).port)).started,
   }
 }
