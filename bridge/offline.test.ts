@@ -162,6 +162,29 @@ test('where a PIN is asked for, nobody can decide here; at other times it is as 
   expect(offline.decide(door(), scan('04A1B2C4'))).toMatchObject({ reason: 'unknown_card' })
 })
 
+test('a lockdown holds as soon as the site tells of it, until its end by the clock of the API, and after a restart', async () => {
+  const GUARD = '04A1B2FF'
+  const { offline, restart, at } = await known({ pages: [[{}, { number: GUARD, exempt: true }]] })
+  const until = new Date(START + HOUR).toISOString()
+  for (const one of [offline, await restart()]) {
+    const told = (lockdown: SiteReader['lockdown'], card?: string) => one.decide(door({ lockdown }), scan(card))
+    at(START)
+    expect(told(null)).toMatchObject({ reason: 'granted' })
+    expect(told({ until: null })).toMatchObject({ reason: 'lockdown', snapshot: 'one' })
+    expect(told({ until: null }, GUARD)).toMatchObject({ reason: 'granted', openMs: 1_500 })
+    expect(told({ until: null }, '04A1B2C4')).toMatchObject({ reason: 'lockdown' })
+    at(START + HOUR - 1)
+    expect(told({ until })).toMatchObject({ reason: 'lockdown' })
+    at(START + HOUR)
+    expect(told({ until })).toMatchObject({ reason: 'granted' })
+  }
+})
+
+test('a door opens for as long as the site says, which is newer than the snapshot', async () => {
+  const { offline } = await known()
+  expect(offline.decide(door({ openMs: 700 }), scan())).toMatchObject({ reason: 'granted', openMs: 700 })
+})
+
 test('nobody is known by a PIN alone here', async () => {
   const site = await setUp()
   site.facts('one')

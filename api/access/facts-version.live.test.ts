@@ -82,6 +82,10 @@ const CHANGES: Row[] = [
     'a person is valid until some day',
     ({ person }) => ok(admin.patch(`/people/${person}`, { validUntil: '2030-01-01T00:00:00Z' })),
   ],
+  [
+    'a person is exempt from lockdowns',
+    ({ person }) => ok(admin.patch(`/people/${person}`, { exemptFromLockdown: true })),
+  ],
   ['a person is deleted', ({ guest }) => ok(admin.delete(`/people/${guest}`))],
   ['a card is added', ({ person }) => ok(admin.post('/cards', { personId: person, number: 'C0FFEE' }))],
   ['a card is blocked', ({ card }) => ok(admin.patch(`/cards/${card}`, { status: 'blocked' }))],
@@ -180,6 +184,11 @@ const NO_CHANGES: Row[] = [
   ],
   ['a reader that is patched to what it is', ({ reader }) => ok(admin.patch(`/readers/${reader}`, { enabled: true }))],
   ['a person who is put into a group again', ({ group, person }) => ok(admin.put(`/groups/${group}/people/${person}`))],
+  ['a lockdown', () => ok(admin.post('/lockdowns', { kind: 'lockdown', reason: 'A drill' }))],
+  [
+    'a door that is added',
+    () => ok(admin.post('/doors', { name: 'Gate', profile: 'value-relay', settings: { command: 'facts/open' } })),
+  ],
   ['a group that is added', () => ok(admin.post('/groups', { name: 'Guests' }))],
   ['a group that is renamed', ({ group }) => ok(admin.patch(`/groups/${group}`, { name: 'Two' }))],
   ['an account', () => signIn(api, 'operator')],

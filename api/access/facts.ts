@@ -50,12 +50,13 @@ export const inMs = (sql: ISql, column: string) => sql`(extract(epoch from ${sql
 
 /**
  * The lockdown of reader `r` that lasts longest, or nothing: of those that nobody has ended, which are few and have an index
- * of their own. Whether it is over by itself, the decision says.
+ * of their own. Whether it is over by itself, the decision says. (Not `exists`: Postgres would gather all that the reader
+ * ever was in.)
  */
 export const lockdownOfR = (sql: ISql) => sql`
   select true as "isLockedDown", ${inMs(sql, 'l.until')} as "lockdownUntil" from lockdowns l
-  where l.ended_at is null and l.kind = 'lockdown' and (l.everywhere or exists (
-    select from lockdown_readers lr where lr.reader_id = r.id and lr.lockdown_id = l.id))
+  where l.ended_at is null and l.kind = 'lockdown' and (l.everywhere or (
+    select true from lockdown_readers lr where lr.reader_id = r.id and lr.lockdown_id = l.id))
   order by l.until desc nulls first limit 1`
 
 /** As the decision wants it. */
