@@ -483,3 +483,17 @@ test('what a reader opened itself is told as its opening too, and no door is ope
   expect(news[1]).toMatchObject({ decision: 'granted', reason: 'reader_granted' })
   expect(published).toEqual([])
 })
+
+test('nobody gets in a lockdown the answer that the same card got before it', async () => {
+  const door = reader('plain', 'door', { cardView: 'decimal', replyTopic: 'door/open' })
+  bridge.use([door], [])
+  await done(say('door', '801'))
+  await eventually(() => expect(told()).toEqual(['door/open 1']))
+  decide = () => ({ reason: 'lockdown' })
+  bridge.use([{ ...door, lockdown: { until: null } }], [])
+  await done(say('door', '801'))
+  await eventually(() => expect(told()).toEqual(['door/open 1', 'door/open 0']))
+  await done(say('door', '801'))
+  await eventually(() => expect(told()).toEqual(['door/open 1', 'door/open 0', 'door/open 0']))
+  expect(asked).toHaveLength(2)
+})

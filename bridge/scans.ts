@@ -74,8 +74,9 @@ export const scansThrough = (parts: Parts, { states, drop, follow }: Around) => 
     }
     const holdMs = profile.holdMs ?? reader.holdMs
     let first = false
-    // The same card with another PIN is another scan.
-    const key = [reader.id, keyOfScan(reader.cardView, card) ?? card, pin, decided].join(' ')
+    // The same card with another PIN is another scan; so it is when a lockdown began, in which nobody gets what they got before.
+    const { lockdown } = reader
+    const key = [reader.id, keyOfScan(reader.cardView, card) ?? card, pin, decided, JSON.stringify(lockdown)].join(' ')
     const taken = once(key, holdMs, () => {
       first = true
       const scan = arrive()
