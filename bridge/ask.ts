@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { AccessListPage } from '../api/contract/access-list.ts'
+import { type DeviceReport, DeviceReportAnswer } from '../api/contract/device-events.ts'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
 import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
 import { Answer, type Ask, answerOf, type Scan } from '../api/contract/scan.ts'
@@ -79,6 +80,12 @@ export const handOver = async (api: Api, events: readonly HandedOver[]): Promise
 /** Say which devices were noticed; gives how many of them are on the list now. */
 export const reportSeen = async (api: Api, seen: readonly Seen[]): Promise<number> =>
   v.parse(SeenAnswer, await callMarked(api, CALLS.seen, { seen }, PATIENCE_MS)).noted
+
+/** Say what doors and readers did, and which of them were heard. When it resolves all of it is on record there. */
+export const reportDevices = async (api: Api, report: DeviceReport): Promise<void> => {
+  const { recorded } = v.parse(DeviceReportAnswer, await callMarked(api, CALLS.deviceEvents, report, 2 * PATIENCE_MS))
+  if (recorded !== report.events.length) throw new Error('the API recorded something else')
+}
 
 /** One page of whom a reader may let in that decides by itself: the first, or the one after a card. */
 export const askForAccessList = async (api: Api, readerId: string, after?: string): Promise<AccessListPage> =>

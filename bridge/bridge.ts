@@ -3,6 +3,7 @@ import type { Arrivals } from './arrivals.ts'
 import type { Api } from './ask.ts'
 import type { Message as Came } from './broker.ts'
 import type { Doors } from './doors/doors.ts'
+import { isLate } from './echo.ts'
 import type { Keep } from './keep.ts'
 import type { Link } from './link.ts'
 import { counterOf, dropCounter, type Log, nameOf } from './log.ts'
@@ -97,7 +98,11 @@ export const bridgeOn = (parts: Parts): Bridge => {
 
   /** Gives when what was said is safe; nothing where there is nothing to make safe. */
   const take = (by: Known, said: Heard, arrived: Arrived): Promise<unknown> | undefined => {
-    if (said.is === 'scan' || said.is === 'pin' || said.is === 'record') return scans.take(by, said, arrived)
+    if (said.is === 'scan' || said.is === 'pin' || said.is === 'record') {
+      if (!isLate(arrived.waited))
+        news.tell({ is: 'scanned', reader: by.reader, letIn: said.is === 'scan' && said.decided === 'granted' })
+      return scans.take(by, said, arrived)
+    }
     if (said.is === 'ignore') return drop('ignored')
     return takeState(by.reader, said, arrived.unit)
   }

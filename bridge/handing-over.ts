@@ -1,5 +1,4 @@
-import { type HandedOver, MOST_HANDED_OVER } from '../api/contract/hand-over.ts'
-import { type Api, handOver, Refused } from './ask.ts'
+import { Refused } from './ask.ts'
 import type { Link } from './link.ts'
 import { type Log, nameOf } from './log.ts'
 import type { Spool } from './spool.ts'
@@ -7,40 +6,54 @@ import type { Spool } from './spool.ts'
 /** How often to look whether something waits. Milliseconds. */
 const EVERY_MS = 1_000
 
-/** Hands over what waits in the spool, oldest first, whenever the API can be reached. Twice is harmless. */
-export const handingOver = (api: Api, spool: Spool, link: Link, log: Log) => {
+type Parts<E> = {
+  spool: Spool<E>
+  /** Resolves when all of the events are on record; `most` at once. Twice is harmless. */
+  send(events: readonly E[]): Promise<void>
+  most: number
+  link: Link
+  log: Log
+  /** What the log calls them. */
+  words: { done: string; notDone: string; refused: string }
+}
+
+export const SCANS = { done: 'handed_over', notDone: 'not_handed_over', refused: 'event_refused' }
+
+/** Hands over what waits in the spool, oldest first, whenever the API can be reached. */
+export const handingOver = <E extends { id: string; readerId?: string | undefined }>(parts: Parts<E>) => {
+  const { spool, send, most, link, log, words } = parts
   let timer: NodeJS.Timeout | undefined
   let stopped = false
 
   /** A batch that the API has something against is tried one by one: one bad event must not hold up the rest. */
-  const deliver = async (events: readonly HandedOver[]): Promise<void> => {
+  const deliver = async (events: readonly E[]): Promise<void> => {
     try {
-      await handOver(api, events)
+      await send(events)
       link.up()
     } catch (error) {
       const status = error instanceof Refused ? error.status : 0
       if (status !== 400 && status !== 413 && status !== 422) throw error
       const [only, ...more] = events
       if (only && more.length === 0)
-        return log('error', 'event_refused', { event: only.id, reader: only.readerId, error: nameOf(error) })
+        return log('error', words.refused, { event: only.id, reader: only.readerId, error: nameOf(error) })
       for (const event of events) await deliver([event])
     }
   }
 
   const deliverAll = async (): Promise<void> => {
     while (!stopped && link.state() === 'up') {
-      const batch = await spool.oldest(MOST_HANDED_OVER)
+      const batch = await spool.oldest(most)
       if (!batch) return
       await deliver(batch.events)
       await batch.done()
-      log('info', 'handed_over', { events: batch.events.length, waiting: spool.waiting() })
+      log('info', words.done, { events: batch.events.length, waiting: spool.waiting() })
     }
   }
 
   const look = async (): Promise<void> => {
     await deliverAll().catch((error: unknown) => {
       link.failed(error)
-      log('warn', 'not_handed_over', { error: nameOf(error), waiting: spool.waiting() })
+      log('warn', words.notDone, { error: nameOf(error), waiting: spool.waiting() })
     })
     if (!stopped) timer = setTimeout(() => void look(), EVERY_MS * (0.8 + Math.random() * 0.4))
   }

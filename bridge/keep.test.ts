@@ -44,7 +44,7 @@ const api: Api = await answerAt(me, {
   },
 })
 
-const spool: Spool = {
+const spool: Spool<HandedOver> = {
   async put(kept) {
     tries += 1
     if (full) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })

@@ -16,7 +16,7 @@ export type Keep = {
 }
 
 /** Makes events safe: in the spool, and where the disk refuses them at the API, as soon as one of the two takes them. */
-export const keepIn = (spool: Spool, api: Api, link: Link, log: Log): Keep => {
+export const keepIn = (spool: Spool<HandedOver>, api: Api, link: Link, log: Log): Keep => {
   let waiting = 0
 
   const tryBoth = async (event: HandedOver): Promise<void> => {

@@ -2,9 +2,11 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sealingKey } from '../api/contract/envelope.ts'
 import { environment, SetupError } from '../api/contract/environment.ts'
+import { type HandedOver, MOST_HANDED_OVER } from '../api/contract/hand-over.ts'
 import { type Reason, readersReason } from '../api/contract/scan.ts'
 import { openArrivals } from './arrivals.ts'
 import { aside } from './aside.ts'
+import { handOver } from './ask.ts'
 import { bridgeOn } from './bridge.ts'
 import { connectToBroker, cutOff, handInto, hearFrom, type InHand, leaveBroker } from './broker.ts'
 import { apiClock } from './clock.ts'
@@ -13,7 +15,7 @@ import { type Config, readConfig } from './config.ts'
 import { openDeviceEvents } from './device-events/device-events.ts'
 import { doorsOn } from './doors/doors.ts'
 import { echoThrough } from './echo.ts'
-import { handingOver } from './handing-over.ts'
+import { handingOver, SCANS } from './handing-over.ts'
 import { homeAssistant } from './home-assistant/home-assistant.ts'
 import { wireTo } from './home-assistant/wire.ts'
 import { keepIn } from './keep.ts'
@@ -49,7 +51,7 @@ const start = async (config: Config) => {
   const log = logger(config.LOG_LEVEL)
   const folder = await openFolder(config)
   const api = { url: config.API_URL, id: config.BRIDGE_ID, key: sealingKey(config.BRIDGE_KEY), clock: apiClock() }
-  const spool = await openSpool(join(folder, 'spool'))
+  const spool = await openSpool<HandedOver>(join(folder, 'spool'))
   const arrivals = openArrivals(join(folder, 'arrivals'))
   const counters = openCounters(join(folder, 'counters'))
   const offline = await startOffline(api, folder, log)
@@ -75,7 +77,7 @@ const start = async (config: Config) => {
   )
   const news = newsBoard()
   const publish = publishOn(client)
-  const deviceEvents = await openDeviceEvents({ api, folder, news, link, log })
+  const deviceEvents = await openDeviceEvents({ config, api, folder, news, link, log })
   const owed = sealedFile(join(folder, 'owed'), api.key, 'owed')
   const doors = await doorsOn({ api, publish, age: echo.age, file: owed, news, log })
   const bridge = bridgeOn({
@@ -159,7 +161,14 @@ const start = async (config: Config) => {
       beside.facts(version)
     },
   })
-  const handover = handingOver(api, spool, link, log)
+  const handover = handingOver({
+    spool,
+    send: (events) => handOver(api, events),
+    most: MOST_HANDED_OVER,
+    link,
+    log,
+    words: SCANS,
+  })
   const commands = followCommands({ api, doors, site, link, log })
 
   return async () => {

@@ -27,6 +27,8 @@ export type News =
   /** A device said something of itself: a reader's, or a door's. */
   | { is: 'said'; reader: SiteReader; state: State }
   | { is: 'said'; siteDoor: SiteDoor; state: State }
+  /** A reader said a card or a PIN just now; `letIn`: it has opened its door by itself. */
+  | { is: 'scanned'; reader: SiteReader; letIn: boolean }
   /** A scan was decided. */
   | { is: 'decided'; reader: SiteReader; decision: Decision; reason: Reason }
   /** The site is another one: what there is of it now. */

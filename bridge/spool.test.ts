@@ -35,13 +35,13 @@ const event = (n: number): HandedOver => ({
   openMs: 3000,
   answered: true,
 })
-const put = (spool: Spool, ...numbers: number[]) => Promise.all(numbers.map((n) => spool.put(event(n))))
+const put = (spool: Spool<HandedOver>, ...numbers: number[]) => Promise.all(numbers.map((n) => spool.put(event(n))))
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n)
 const numbersOf = (events: HandedOver[]) => events.map(({ id }) => Number(id.slice(-12)))
-const peek = async (spool: Spool, most = 100) => numbersOf((await spool.oldest(most))?.events ?? [])
+const peek = async (spool: Spool<HandedOver>, most = 100) => numbersOf((await spool.oldest(most))?.events ?? [])
 
 /** All that waits, in the order in which it comes. */
-const drain = async (spool: Spool, most = 100) => {
+const drain = async (spool: Spool<HandedOver>, most = 100) => {
   const all: number[] = []
   for (let next = await spool.oldest(most); next; next = await spool.oldest(most)) {
     expect(next.events.length).toBeLessThanOrEqual(most)
@@ -54,14 +54,14 @@ const drain = async (spool: Spool, most = 100) => {
 /** A folder in which a process that is no more left these. */
 const left = async (...numbers: number[]) => {
   const folder = newFolder()
-  const spool = await openSpool(folder)
+  const spool = await openSpool<HandedOver>(folder)
   await put(spool, ...numbers)
   await spool.close()
   return folder
 }
 
 test('what was put comes back whole, oldest first, the same again until it is done, then never', async () => {
-  const spool = await openSpool(newFolder())
+  const spool = await openSpool<HandedOver>(newFolder())
   expect(await spool.oldest(2)).toBeUndefined()
   await put(spool, 1, 2, 3)
   const first = await spool.oldest(2)
@@ -75,7 +75,7 @@ test('what was put comes back whole, oldest first, the same again until it is do
 })
 
 test('of two that hold the same events, one done does for both', async () => {
-  const spool = await openSpool(newFolder())
+  const spool = await openSpool<HandedOver>(newFolder())
   await put(spool, 1, 2, 3, 4)
   const [two, three] = [await spool.oldest(2), await spool.oldest(3)]
   await Promise.all([three?.done(), two?.done()])
@@ -89,7 +89,7 @@ test.for([
   [500, 1 << 20],
 ] as const)('%i at once are each there once and in order, in files of %i bytes', async ([many, bytes]) => {
   const folder = newFolder()
-  const spool = await openSpool(folder, { segmentBytes: bytes })
+  const spool = await openSpool<HandedOver>(folder, { segmentBytes: bytes })
   await put(spool, ...range(0, many))
   expect(spool.waiting()).toBe(many)
   const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size)
@@ -100,10 +100,10 @@ test.for([
 
 test('what a killed process had put is there, before what is put now, and its file is not written into', async () => {
   const folder = newFolder()
-  const killed = await openSpool(folder)
+  const killed = await openSpool<HandedOver>(folder)
   await put(killed, 1, 2)
   const before = readFileSync(fileOf(folder, 1))
-  const spool = await openSpool(folder)
+  const spool = await openSpool<HandedOver>(folder)
   await put(spool, 3)
   expect(readFileSync(fileOf(folder, 1))).toEqual(before)
   expect([spool.waiting(), await drain(spool)]).toEqual([3, [1, 2, 3]])
@@ -130,14 +130,14 @@ test.for<[string, (line: Buffer) => Buffer, number[], number]>([
   const lines = [0, 1, 2].map((n) => bytes.subarray(n * size, (n + 1) * size))
   const at = what.includes('last') ? 2 : 1
   writeFileSync(fileOf(folder, 1), Buffer.concat(lines.map((line, n) => (n === at ? damage(line) : line))))
-  const spool = await openSpool(folder)
+  const spool = await openSpool<HandedOver>(folder)
   expect([spool.waiting(), spool.damaged()]).toEqual([expected.length, damaged])
   expect([await drain(spool, 1), spool.damaged(), readdirSync(folder)]).toEqual([expected, damaged, []])
 })
 
 test('what is damaged or gone while the spool is open costs itself only, and is counted once', async () => {
   const folder = newFolder()
-  const spool = await openSpool(folder, { segmentBytes: 500 })
+  const spool = await openSpool<HandedOver>(folder, { segmentBytes: 500 })
   await put(spool, ...range(0, 6))
   expect(readdirSync(folder).length).toBe(3)
   writeFileSync(fileOf(folder, 1), flip(readFileSync(fileOf(folder, 1)), 60))
@@ -149,14 +149,14 @@ test('what is damaged or gone while the spool is open costs itself only, and is 
 test('a file that cannot be read at all is counted and left alone', async () => {
   const folder = await left(1)
   mkdirSync(fileOf(folder, 2))
-  const spool = await openSpool(folder)
+  const spool = await openSpool<HandedOver>(folder)
   await put(spool, 3)
   expect([spool.damaged(), await drain(spool), readdirSync(folder)]).toEqual([1, [1, 3], ['00000002.jsonl']])
 })
 
 test('a file that cannot be read for a while holds up its own events only', async () => {
   const folder = newFolder()
-  const spool = await openSpool(folder, { segmentBytes: 1 })
+  const spool = await openSpool<HandedOver>(folder, { segmentBytes: 1 })
   await put(spool, 1, 2, 3)
   renameSync(fileOf(folder, 2), join(folder, 'away'))
   mkdirSync(fileOf(folder, 2))
@@ -170,14 +170,14 @@ test('a file that cannot be read for a while holds up its own events only', asyn
 
 test('only this user can read it', async () => {
   const folder = join(newFolder(), 'deep')
-  await put(await openSpool(folder), 1)
+  await put(await openSpool<HandedOver>(folder), 1)
   expect([folder, join(folder, '..'), fileOf(folder, 1)].map((path) => statSync(path).mode & 0o777)).toEqual([
     0o700, 0o700, 0o600,
   ])
 })
 
 test('above the cap it refuses, and takes again once a file is done', async () => {
-  const spool = await openSpool(newFolder(), { segmentBytes: 500, mostBytes: 1200 })
+  const spool = await openSpool<HandedOver>(newFolder(), { segmentBytes: 500, mostBytes: 1200 })
   const [first, ...more] = await Promise.allSettled(range(0, 9).map((n) => spool.put(event(n))))
   expect(first?.status).toBe('fulfilled')
   expect(more.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(3)
@@ -190,7 +190,7 @@ test('above the cap it refuses, and takes again once a file is done', async () =
 })
 
 test('the cap counts what earlier processes left', async () => {
-  const spool = await openSpool(await left(1, 2, 3), { mostBytes: 700 })
+  const spool = await openSpool<HandedOver>(await left(1, 2, 3), { mostBytes: 700 })
   await expect(spool.put(event(4))).rejects.toThrow('the spool is full')
   expect(await drain(spool)).toEqual([1, 2, 3])
   await put(spool, 4)
@@ -217,13 +217,13 @@ test('what a full disk refuses is not in the spool, and what it takes afterwards
   const said = onSmallDisk(script, folder)
   expect(new Set(said.codes)).toEqual(new Set(['EFBIG']))
   expect([said.waiting, numbersOf(said.events)]).toEqual([3, [100]])
-  const spool = await openSpool(folder)
+  const spool = await openSpool<HandedOver>(folder)
   expect([await drain(spool), spool.damaged()]).toEqual([[100, 200, 201], 0])
 })
 
 test('a folder that is gone refuses, and takes again when it is back', async () => {
   const folder = newFolder()
-  const spool = await openSpool(folder, { mostBytes: 600 })
+  const spool = await openSpool<HandedOver>(folder, { mostBytes: 600 })
   await put(spool, 1)
   rmSync(folder, { recursive: true })
   await expect(spool.put(event(2))).rejects.toThrow('is gone')
@@ -241,7 +241,7 @@ test('a folder that cannot be made is said at once', async () => {
 
 test('a file that cannot be deleted is told by done, again and again, and stops nothing', async () => {
   const folder = newFolder()
-  const spool = await openSpool(folder, { segmentBytes: 1 })
+  const spool = await openSpool<HandedOver>(folder, { segmentBytes: 1 })
   // Longer than what shall take its place: a file that has grown would be left alone.
   await spool.put({ ...event(1), card: 'x'.repeat(10_000) })
   await put(spool, 2, 3)
@@ -261,35 +261,35 @@ test('a file that cannot be deleted is told by done, again and again, and stops 
 
 test('two processes in one folder hand over some things twice and lose nothing', async () => {
   const folder = newFolder()
-  const one = await openSpool(folder)
-  const other = await openSpool(folder)
+  const one = await openSpool<HandedOver>(folder)
+  const other = await openSpool<HandedOver>(folder)
   await put(one, 1)
   await put(other, 2)
-  const third = await openSpool(folder)
+  const third = await openSpool<HandedOver>(folder)
   await put(one, 3)
   expect(await drain(third)).toEqual([1, 2])
   expect(await drain(one)).toEqual([1, 3])
   await expect(other.put(event(4))).rejects.toThrow('is gone')
   await put(other, 5)
-  expect(await drain(await openSpool(folder))).toEqual([5])
+  expect(await drain(await openSpool<HandedOver>(folder))).toEqual([5])
 })
 
 test('other files in the folder are nobody’s events', async () => {
   const folder = await left(1)
   appendFileSync(join(folder, 'notes.jsonl'), 'hello')
-  const spool = await openSpool(folder)
+  const spool = await openSpool<HandedOver>(folder)
   expect([await drain(spool), spool.damaged(), readdirSync(folder)]).toEqual([[1], 0, ['notes.jsonl']])
 })
 
 test('closing waits for what was put before, and takes nothing more', async () => {
   const folder = newFolder()
-  const spool = await openSpool(folder, { segmentBytes: 500 })
+  const spool = await openSpool<HandedOver>(folder, { segmentBytes: 500 })
   const puts = put(spool, ...range(0, 20))
   await spool.close()
   expect(spool.waiting()).toBe(20)
   await expect(spool.put(event(20))).rejects.toThrow('closed')
   await puts
-  expect(await drain(await openSpool(folder))).toEqual(range(0, 20))
+  expect(await drain(await openSpool<HandedOver>(folder))).toEqual(range(0, 20))
 })
 
 test('property: any one damaged byte costs at most one event', async () => {
@@ -301,7 +301,7 @@ test('property: any one damaged byte costs at most one event', async () => {
       const folder = newFolder()
       mkdirSync(folder)
       writeFileSync(fileOf(folder, 1), Buffer.from(bytes.map((byte, n) => (n === at ? to : byte))))
-      const got = await drain(await openSpool(folder))
+      const got = await drain(await openSpool<HandedOver>(folder))
       const hit = 1 + Math.floor((3 * at) / bytes.length)
       expect(got.length === 3 ? [1, 2, 3] : [1, 2, 3].filter((n) => n !== hit)).toEqual(got)
     }),
@@ -320,7 +320,7 @@ test('property: whatever comes between, nothing is lost, nothing doubled after d
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), bytes, async (steps, segmentBytes) => {
       const folder = newFolder()
-      let spool = await openSpool(folder, { segmentBytes })
+      let spool = await openSpool<HandedOver>(folder, { segmentBytes })
       let [all, gone] = [0, 0]
       let held: { upTo: number; done(): Promise<void> }[] = []
       for (const step of steps) {
@@ -330,7 +330,7 @@ test('property: whatever comes between, nothing is lost, nothing doubled after d
           gone = Math.max(gone, first?.upTo ?? 0)
         } else if (step === 'killed' || step === 'closed') {
           if (step === 'closed') await spool.close()
-          spool = await openSpool(folder, { segmentBytes })
+          spool = await openSpool<HandedOver>(folder, { segmentBytes })
           held = []
           // Within a file it may begin again at the front; a file that is done is gone.
           const again = all - spool.waiting()

@@ -1,16 +1,15 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { HandedOver } from '../api/contract/hand-over.ts'
 import { beginLines, type LineFile, readLines, toLine } from './lines.ts'
 import { makeFolder, unless } from './sealed-file.ts'
 
-/** Events that could not be handed over yet, on disk until they are. */
-export type Spool = {
+/** Events that could not be handed over yet, on disk until they are; all of one kind, known by their ids. */
+export type Spool<E> = {
   /**
    * Resolves when the event would survive a power cut. Rejects when it would not (the disk is full, the folder is gone,
    * the spool has reached its cap or is closed), and then it is not in the spool.
    */
-  put(event: HandedOver): Promise<void>
+  put(event: E): Promise<void>
   /**
    * The oldest events in the order they were put: at most `most` (1 or more), perhaps fewer than wait; undefined when
    * none do. The next call gives the same ones until `done`, which forgets them. It rejects when a file cannot be
@@ -18,7 +17,7 @@ export type Spool = {
    * After an end in between, the newest of what was done may come once more: events are known by their id. A file that
    * cannot be read holds up only its own events: `oldest` rejects when they alone are left.
    */
-  oldest(most: number): Promise<{ events: HandedOver[]; done(): Promise<void> } | undefined>
+  oldest(most: number): Promise<{ events: E[]; done(): Promise<void> } | undefined>
   /** How many events wait. */
   waiting(): number
   /** How many lines, or whole files, could not be read and were passed over. */
@@ -35,10 +34,10 @@ type Put = { line: Buffer; resolve: () => void; reject: (error: unknown) => void
  * Makes the folder, or finds in it what earlier processes left; rejects when it can do neither. `segmentBytes` is the
  * size at which a further file is begun, `mostBytes` the cap over all of them.
  */
-export const openSpool = async (
+export const openSpool = async <E>(
   folder: string,
   { segmentBytes = 1 << 20, mostBytes = 256 << 20 }: { segmentBytes?: number; mostBytes?: number } = {},
-): Promise<Spool> => {
+): Promise<Spool<E>> => {
   const segments: Segment[] = []
   let current: { file: LineFile; segment: Segment } | undefined
   const queue: Put[] = []
@@ -128,7 +127,7 @@ export const openSpool = async (
       }
       await sweep()
     }
-    return { events: values as HandedOver[], forget }
+    return { events: values as E[], forget }
   }
 
   await makeFolder(folder)

@@ -8,6 +8,7 @@ export const aclPush: Profile = {
   decides: 'reader',
   topics: ['{base...}/access_denied'],
   views: ['hex'],
+  beatMs: 60_000,
   settings: {},
   hears: [
     // `remote` is its echo of an opening from afar.

@@ -9,6 +9,7 @@ export const espRfidV10: Profile = {
   decides: 'either',
   topics: ['{base...}'],
   views: ['hex-unpadded', 'hex', 'decimal', 'w26', 'w34'],
+  beatMs: 180_000,
   settings: { decides, wiegand: wiegand('decimal') },
   hears: [...accessLines({ '/type': 'access' }, ['hex-unpadded', 'hex', 'decimal']), ...addressLines()],
   grant: [[{ topic: '{replyTopic}', payload: '1' }]],

@@ -10,6 +10,7 @@ export const espRfidV13: Profile = {
   topics: ['{base...}/send'],
   unit: '/door',
   views: ['hex-unpadded', 'hex', 'decimal', 'w26', 'w34'],
+  beatMs: 180_000,
   settings: { decides, ip, wiegand: wiegand('decimal') },
   hears: [
     ...accessLines({ '/type': 'access' }, ['hex-unpadded', 'hex', 'decimal']),

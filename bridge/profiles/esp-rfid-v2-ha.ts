@@ -28,6 +28,7 @@ export const espRfidV2Ha: Profile = {
   topics: ['{base...}/tag'],
   views: espRfidV2.views,
   keypad: 'with-card',
+  beatMs: 180_000,
   settings: { decides, ip, door, keypad, wiegand: wiegand('hex') },
   hears: [
     ...pinAsCardLines({}),

@@ -32,6 +32,7 @@ export const espRfidV2: Profile = {
   unit: '/hostname',
   views: ['hex', 'hex-unpadded', 'decimal', 'w26', 'w34'],
   keypad: 'with-card',
+  beatMs: 180_000,
   settings: { decides, ip, door, keypad, wiegand: wiegand('hex') },
   hears: [
     ...pinAsCardLines({ '/type': 'access' }),

@@ -27,6 +27,7 @@ export const fabomatic: Profile = {
   topics: ['machine/{machine}'],
   views: ['hex4-reversed'],
   holdMs: 0,
+  beatMs: 120_000,
   settings: {
     level: { kind: 'number', min: 0, max: 9, default: 2, says: 'The level of whoever is let in; 2 is staff.' },
     machineName: { kind: 'text', default: 'Machine', says: 'What the machine is called on its display.' },

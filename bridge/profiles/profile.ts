@@ -146,6 +146,8 @@ export type Profile = {
   /** A PIN can be typed at it; `alone`: nothing else can, so that it opens by a PIN alone unless told otherwise. */
   keypad?: 'with-card' | 'alone'
   holdMs?: number
+  /** It says something by itself at least that often, a heartbeat or a state. Milliseconds; only where its firmware says how often. */
+  beatMs?: number
   settings: Readonly<Record<string, Setting>>
   /** Its messages are to be believed only after own-protocol/ has looked at them, and its answers are dressed there. */
   verify?: 'lintel'

@@ -92,6 +92,7 @@ export const tasmota: Profile = {
   topics: ['{front/}tele/{back/}SENSOR'],
   views: ['hex', 'em32-hex', 'em32-decimal', 'w26', 'w34'],
   keypad: 'with-card',
+  beatMs: 300_000,
   settings: {
     ...relaySettings,
     buzzer: { kind: 'text', says: 'What Buzzer is told when it is no, such as 2,3; nothing, when left out.' },
