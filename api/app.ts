@@ -4,6 +4,7 @@ import { createMiddleware } from 'hono/factory'
 import * as v from 'valibot'
 import { accessList } from './access/access-list.ts'
 import { check } from './access/check.ts'
+import { deviceReports } from './access/device-events.ts'
 import { handOver } from './access/hand-over.ts'
 import { seen } from './access/seen.ts'
 import { site } from './access/site.ts'
@@ -22,6 +23,7 @@ import { keys } from './manage/api-keys.ts'
 import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
 import { cards } from './manage/cards.ts'
+import { deviceEvents } from './manage/device-events.ts'
 import { doors } from './manage/doors.ts'
 import { enrolments } from './manage/enrolments.ts'
 import { events } from './manage/events.ts'
@@ -75,12 +77,14 @@ const internal = new Hono<AppEnv>()
   // A hundred events are some forty kilobytes, and fifty devices with long topics as many.
   .use('/events', smallMessages(256 * 1024))
   .use('/seen', smallMessages(256 * 1024))
-  .use('/:call{(?!(?:events|seen)$).+}', smallMessages(16 * 1024))
+  .use('/device-events', smallMessages(256 * 1024))
+  .use('/:call{(?!(?:events|seen|device-events)$).+}', smallMessages(16 * 1024))
   .route('/', check)
   .route('/', site)
   .route('/', snapshot)
   .route('/', handOver)
   .route('/', seen)
+  .route('/', deviceReports)
   .route('/', accessList)
 
 /** Whoever is signed in; each route says what it asks of their role. */
@@ -114,6 +118,7 @@ export const management = new Hono<AppEnv>()
   .route('/accounts', invitations)
   .route('/api-keys', keys)
   .route('/events', events)
+  .route('/device-events', deviceEvents)
   .route('/explain', explain)
   .route('/audit', audit)
 

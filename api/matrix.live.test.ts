@@ -34,6 +34,7 @@ const LINES: Record<string, string> = {
   'POST /internal/events': 'bridge',
   'POST /internal/seen': 'bridge',
   'POST /internal/access-list': 'bridge',
+  'POST /internal/device-events': 'bridge',
   'POST /login': 'anybody',
   'POST /login/refresh': 'anybody',
   'POST /logout': 'OAPUM',
@@ -93,6 +94,8 @@ const LINES: Record<string, string> = {
   'GET /events': 'OAPUM events:read',
   'GET /events/{id}': 'OAPUM events:read',
   'GET /explain': 'OAPU explain:read',
+  'GET /device-events': 'OAPU device-events:read',
+  'GET /device-events/{id}': 'OAPU device-events:read',
 }
 
 /** Pages and files for a browser, and the document itself: the only routes that it does not describe. */

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
 import { type Http2Bindings, type HttpBindings, type ServerType, serve } from '@hono/node-server'
 import { pino } from 'pino'
+import { LOOK_MS, lookForBridges } from './access/bridges-away.ts'
 import { app } from './app.ts'
 import { cameFrom } from './client-address.ts'
 import { CALLS } from './contract/envelope.ts'
@@ -99,12 +100,14 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     const { server, url } = await listen(platform, config)
     const jobs = setInterval(() => void daily(platform), DAY_MS)
     void daily(platform)
+    const looks = setInterval(() => void lookForBridges(platform), LOOK_MS)
     return {
       url,
       platform,
       firstAccount,
       async close() {
         clearInterval(jobs)
+        clearInterval(looks)
         closing.abort()
         await closeServer(server)
         await closeDatabase()

@@ -1,5 +1,6 @@
 import type { ExecutionContext } from 'hono'
 import postgres from 'postgres'
+import { lookForBridges } from './access/bridges-away.ts'
 import { app } from './app.ts'
 import { type Config, readConfig } from './config.ts'
 import { isLocal } from './db/is-local.ts'
@@ -80,8 +81,12 @@ const withPlatform = async <T>(
   }
 }
 
+/** As in wrangler.toml; the other one is once a day. */
+const EVERY_MINUTE = '* * * * *'
+
 export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) =>
     withPlatform(env, ctx, (platform) => app.fetch(request, platform, ctx), request),
-  scheduled: (_event: unknown, env: Env, ctx: ExecutionContext) => withPlatform(env, ctx, daily),
+  scheduled: ({ cron }: { cron: string }, env: Env, ctx: ExecutionContext) =>
+    withPlatform(env, ctx, cron === EVERY_MINUTE ? lookForBridges : daily),
 }

@@ -287,9 +287,9 @@ describe('the key of a bridge', () => {
     expect(rotated.body['key']).not.toBe(body['key'])
 
     const { key: _, ...withoutKey } = body
-    expect((await admin.get(path)).body).toEqual(withoutKey)
+    expect((await admin.get(path)).body).toEqual({ ...withoutKey, online: false })
     expect((await admin.patch(path, { name: 'Attic' })).body).toEqual(withoutKey)
-    expect((await admin.get('/bridges?q=attic')).body.items).toEqual([withoutKey])
+    expect((await admin.get('/bridges?q=attic')).body.items).toEqual([{ ...withoutKey, online: false }])
     const row = JSON.stringify(await api.db.select().from(bridges).where(eq(bridges.id, body.id)))
     for (const key of [body['key'], rotated.body['key']]) expect(row).not.toContain(String(key))
   })
@@ -449,7 +449,8 @@ describe('a message', () => {
     expect((await api.fetch(CALLS.config.path, { method: 'POST', headers, body: sealed })).status).toBe(401)
   })
 
-  const LIMITS: [Name, number][] = NAMES.map((name) => [name, name === 'events' || name === 'seen' ? 256 : 16])
+  const LARGE: readonly Name[] = ['events', 'seen', 'deviceEvents']
+  const LIMITS: [Name, number][] = NAMES.map((name) => [name, LARGE.includes(name) ? 256 : 16])
   test.each(LIMITS)('to %s may have %i KiB, and one byte more is a 413', async (name, limit) => {
     const sized = (bytes: number) => despiteReset(() => post(api, CALLS[name], 'x'.repeat(bytes)))
     expectProblem(await replyOf(await sized(limit * 1024)), 401)

@@ -7,18 +7,19 @@ import { type SiteAnswer, SiteAsk, type SiteDoor, type SiteReader } from '../con
 import { readWindows } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv, Db, Platform } from '../platform.ts'
+import { noticeBack } from './bridges-away.ts'
 import { confirm, goodGenerations, type SealedBy, unseal } from './keys.ts'
 import { lockedKeys } from './reader-keys.ts'
 
 const { ask, answer } = CALLS.config
 
-type CheckedIn = { generations: number[]; version: string; snapshot: string; changes: number }
+type CheckedIn = { generations: number[]; away: boolean; version: string; snapshot: string; changes: number }
 
 /** Note that the bridge was here, and read what it needs to compare, in one statement. */
 const checkIn = async ({ $client: sql }: Db, bridgeId: string, now: Date): Promise<CheckedIn | undefined> => {
   const [row] = await sql<CheckedIn[]>`
     update bridges b set last_seen_at = ${now.toISOString()} where id = ${bridgeId}
-    returning ${goodGenerations(sql)} as generations,
+    returning ${goodGenerations(sql)} as generations, away,
       ${siteVersion(sql)} as version,
       ${factsVersion(sql)} as snapshot,
       (select count(*)::int from site_changes) as changes`
@@ -111,6 +112,7 @@ export const site = new Hono<AppEnv>().post(
 
     const row = await checkIn(db, bridge.id, now())
     confirm(c.env, bridge, row?.generations ?? [])
+    if (row?.away) await noticeBack(db, bridge.id, now())
     const { version = '', snapshot = '', changes = 0 } = row ?? {}
     const unchanged = has.version === version
     const reply: SiteAnswer = {

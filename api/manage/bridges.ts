@@ -2,6 +2,7 @@ import { and, asc, eq, ilike, sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import { base64url } from 'jose'
 import * as v from 'valibot'
+import { isOnline } from '../access/bridges-away.ts'
 import { bridgeKey } from '../access/keys.ts'
 import { audited } from '../audit/audited.ts'
 import { added, changed, removed } from '../audit/rows.ts'
@@ -21,6 +22,8 @@ const Rotation = v.strictObject({
 })
 
 const Bridge = v.object({ id: Id, name: v.string(), lastSeenAt: v.nullable(time) })
+/** Where it is asked for: `online` is whether it asked within the last seconds, as it does every other one. */
+const BridgeNow = v.object({ ...Bridge.entries, online: v.boolean() })
 const BridgeWithKey = v.object({ ...Bridge.entries, key: v.string() })
 
 const columns = { id: table.id, name: table.name, lastSeenAt: table.lastSeenAt }
@@ -38,7 +41,7 @@ export const bridges = new Hono<AppEnv>()
   .get(
     '/',
     may('bridges:read'),
-    doc('bridges', 'List bridges by name', { schema: pageOf(Bridge), refusals: [401, 422] }),
+    doc('bridges', 'List bridges by name', { schema: pageOf(BridgeNow), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
       const { limit, cursor, q } = c.req.valid('query')
@@ -48,7 +51,9 @@ export const bridges = new Hono<AppEnv>()
         .where(and(q === undefined ? undefined : ilike(table.name, anywhere(q)), after(cursor, [table.name, table.id])))
         .orderBy(asc(table.name), asc(table.id))
         .limit(limit + 1)
-      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+      const page = toPage(rows, limit, (row) => [row.name, row.id])
+      const at = c.env.now()
+      return c.json({ ...page, items: page.items.map((row) => ({ ...row, online: isOnline(row, at) })) })
     },
   )
   .post(
@@ -65,10 +70,11 @@ export const bridges = new Hono<AppEnv>()
       return c.json(await withKey(c.env, row), 201)
     },
   )
-  .get('/:id', may('bridges:read'), doc('bridges', 'One bridge', { schema: Bridge }), param('id'), async (c) => {
+  .get('/:id', may('bridges:read'), doc('bridges', 'One bridge', { schema: BridgeNow }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
     const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
-    return c.json(found(row, 'bridge'))
+    const bridge = found(row, 'bridge')
+    return c.json({ ...bridge, online: isOnline(bridge, c.env.now()) })
   })
   .patch(
     '/:id',

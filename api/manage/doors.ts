@@ -1,16 +1,18 @@
-import { and, asc, eq, ilike } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, ilike, sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { audited } from '../audit/audited.ts'
 import { added, changed, locked, removed } from '../audit/rows.ts'
-import { MODES } from '../contract/door-mode.ts'
+import { DOOR_MODES, doorMode, MODES } from '../contract/door-mode.ts'
 import { HOME_ASSISTANT, Settings } from '../contract/site.ts'
-import { doors as table } from '../db/schema.ts'
+import { readWindows } from '../contract/window.ts'
+import { doorStates, schedules, doors as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
 import { may } from '../login/guard.ts'
-import type { AppEnv } from '../platform.ts'
+import type { AppEnv, Db } from '../platform.ts'
 import { body, change, Id, line, param, query, time } from '../validate.ts'
+import { DeviceState, shownState, stateColumns } from './device-state.ts'
 import { refuseDoorClashes, refuseDoorMistakes } from './door-checks.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 import { settings, timezone } from './reader-fields.ts'
@@ -57,21 +59,64 @@ const Door = v.object({
   brokerGeneration: v.number(),
 })
 
+/**
+ * With how it is, where that is asked for: what is written, and what the audit log shows of it, is the door alone. The `mode` in
+ * it is the one in which it ought to be now, with its schedule, lockdowns and evacuations.
+ */
+const DoorWithState = v.object({
+  ...Door.entries,
+  state: v.object({ ...DeviceState.entries, mode: v.picklist(DOOR_MODES) }),
+})
+
+/** Is one of this kind in force for it: everywhere, or at one of its readers? */
+const inForce = (kind: 'lockdown' | 'evacuation') => sql<boolean>`exists (
+  select from lockdowns l where l.ended_at is null and l.kind = ${kind} and (l.until is null or l.until > now())
+    and (l.everywhere or exists (select from lockdown_readers lr join readers r on r.id = lr.reader_id
+      where lr.lockdown_id = l.id and r.door_id = ${table.id})))`
+
+const withStates = (db: Db) =>
+  db
+    .select({
+      ...getTableColumns(table),
+      state: stateColumns(doorStates, doorStates.doorId),
+      hold: schedules.windows,
+      lockdown: inForce('lockdown'),
+      evacuation: inForce('evacuation'),
+    })
+    .from(table)
+    .leftJoin(doorStates, eq(doorStates.doorId, table.id))
+    .leftJoin(schedules, eq(schedules.id, table.holdScheduleId))
+    .$dynamic()
+
+const shown = (row: Awaited<ReturnType<typeof withStates>>[number], now: Date) => {
+  const { state, hold, lockdown, evacuation, ...door } = row
+  const mode = doorMode(
+    {
+      ...door,
+      modeUntil: door.modeUntil?.toISOString() ?? null,
+      hold: hold === null ? null : readWindows(hold),
+      lockdown: lockdown ? { until: null } : null,
+      evacuation: evacuation ? { until: null } : null,
+    },
+    now,
+  )
+  return { ...door, state: { ...shownState(state), mode } }
+}
+
 export const doors = new Hono<AppEnv>()
   .get(
     '/',
     may('doors:read'),
-    doc('doors', 'List doors by name', { schema: pageOf(Door), refusals: [401, 422] }),
+    doc('doors', 'List doors by name', { schema: pageOf(DoorWithState), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
       const { limit, cursor, q } = c.req.valid('query')
-      const rows = await c.env.db
-        .select()
-        .from(table)
+      const rows = await withStates(c.env.db)
         .where(and(q === undefined ? undefined : ilike(table.name, anywhere(q)), after(cursor, [table.name, table.id])))
         .orderBy(asc(table.name), asc(table.id))
         .limit(limit + 1)
-      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+      const page = toPage(rows, limit, (row) => [row.name, row.id])
+      return c.json({ ...page, items: page.items.map((row) => shown(row, c.env.now())) })
     },
   )
   .post(
@@ -92,10 +137,10 @@ export const doors = new Hono<AppEnv>()
       return c.json(row, 201)
     },
   )
-  .get('/:id', may('doors:read'), doc('doors', 'One door', { schema: Door }), param('id'), async (c) => {
+  .get('/:id', may('doors:read'), doc('doors', 'One door', { schema: DoorWithState }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
-    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
-    return c.json(found(row, 'door'))
+    const [row] = await withStates(c.env.db).where(eq(table.id, id))
+    return c.json(shown(found(row, 'door'), c.env.now()))
   })
   .patch(
     '/:id',

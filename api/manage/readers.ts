@@ -1,4 +1,4 @@
-import { and, asc, eq, ilike, or } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, ilike, or } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { audited } from '../audit/audited.ts'
@@ -7,12 +7,13 @@ import { CARD_VIEWS } from '../contract/card-views.ts'
 import { profileNamed } from '../contract/profiles.ts'
 import { isPlainText } from '../contract/scan.ts'
 import { OFFLINE, Settings } from '../contract/site.ts'
-import { DIRECTIONS, readers as table } from '../db/schema.ts'
+import { DIRECTIONS, readerStates, readers as table } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { found } from '../errors.ts'
 import { may } from '../login/guard.ts'
-import type { AppEnv } from '../platform.ts'
+import type { AppEnv, Db } from '../platform.ts'
 import { body, change, Id, line, param, query } from '../validate.ts'
+import { DeviceState, shownState, stateColumns } from './device-state.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 import { refuseClashes, refuseMistakes, type Saved } from './reader-checks.ts'
 import { settings, timezone } from './reader-fields.ts'
@@ -102,6 +103,18 @@ const Reader = v.object({
   brokerGeneration: v.number(),
 })
 
+/** With how it is, where that is asked for: what is written, and what the audit log shows of it, is the reader alone. */
+const ReaderWithState = v.object({ ...Reader.entries, state: DeviceState })
+
+const withStates = (db: Db) =>
+  db
+    .select({ ...getTableColumns(table), state: stateColumns(readerStates, readerStates.readerId) })
+    .from(table)
+    .leftJoin(readerStates, eq(readerStates.readerId, table.id))
+    .$dynamic()
+
+const shown = (row: Awaited<ReturnType<typeof withStates>>[number]) => ({ ...row, state: shownState(row.state) })
+
 /** A change of any other field is not stopped by these: a reader can be switched off whatever is wrong with it. */
 const CHECKED: ReadonlySet<string> = new Set<keyof Saved>([
   'profile',
@@ -118,18 +131,17 @@ export const readers = new Hono<AppEnv>()
   .get(
     '/',
     may('readers:read'),
-    doc('readers', 'List readers by name', { schema: pageOf(Reader), refusals: [401, 422] }),
+    doc('readers', 'List readers by name', { schema: pageOf(ReaderWithState), refusals: [401, 422] }),
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
       const { limit, cursor, q } = c.req.valid('query')
       const search = q === undefined ? undefined : or(ilike(table.name, anywhere(q)), ilike(table.topic, anywhere(q)))
-      const rows = await c.env.db
-        .select()
-        .from(table)
+      const rows = await withStates(c.env.db)
         .where(and(search, after(cursor, [table.name, table.id])))
         .orderBy(asc(table.name), asc(table.id))
         .limit(limit + 1)
-      return c.json(toPage(rows, limit, (row) => [row.name, row.id]))
+      const page = toPage(rows, limit, (row) => [row.name, row.id])
+      return c.json({ ...page, items: page.items.map(shown) })
     },
   )
   .post(
@@ -147,11 +159,17 @@ export const readers = new Hono<AppEnv>()
       return c.json(row, 201)
     },
   )
-  .get('/:id', may('readers:read'), doc('readers', 'One reader', { schema: Reader }), param('id'), async (c) => {
-    const { id } = c.req.valid('param')
-    const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
-    return c.json(found(row, 'reader'))
-  })
+  .get(
+    '/:id',
+    may('readers:read'),
+    doc('readers', 'One reader', { schema: ReaderWithState }),
+    param('id'),
+    async (c) => {
+      const { id } = c.req.valid('param')
+      const [row] = await withStates(c.env.db).where(eq(table.id, id))
+      return c.json(shown(found(row, 'reader')))
+    },
+  )
   .patch(
     '/:id',
     may('readers:write'),

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { accounts, apiKeys, seenReaders } from '../db/schema.ts'
+import { accounts, apiKeys, deviceEvents, seenReaders } from '../db/schema.ts'
 import type { Role } from '../login/permissions.ts'
 import { hashOf, KEY_PREFIX, newSecret } from '../login/tokens.ts'
 import { PASSWORD_HASH, type TestApi } from './api.ts'
@@ -75,6 +75,17 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     .insert(seenReaders)
     .values({ profile: 'plain', topic: `seen/${next()}`, firstSeenAt: at, lastSeenAt: at, bridgeId: bridge.id })
     .returning()
+  const [happened] = await api.db
+    .insert(deviceEvents)
+    .values({
+      id: crypto.randomUUID(),
+      at,
+      receivedAt: at,
+      kind: 'door_opened',
+      readerId: readers,
+      bridgeId: bridge.id,
+    })
+    .returning()
   const things = {
     groups,
     readers,
@@ -90,6 +101,7 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     accounts: String(account?.id),
     'api-keys': String(key?.id),
     'unknown-readers': String(device?.id),
+    'device-events': String(happened?.id),
     audit: '1',
   }
   return { things, holders: [one, other] }

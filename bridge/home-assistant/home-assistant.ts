@@ -195,7 +195,7 @@ export const homeAssistant = (parts: Parts): { stop(): Promise<void> } => {
       if (reader.doorId !== null) tell(reader.doorId, decision, { reason, reader: plain(reader.name) })
       return
     }
-    if (one.is === 'broker' || !('doorId' in one.door)) return
+    if (one.is === 'broker' || one.is === 'scanned' || !('doorId' in one.door)) return
     const { doorId } = one.door
     const fact = factsOf(doorId)
     if (one.is === 'mode') fact.mode = one.mode
