@@ -10,6 +10,7 @@ import { seen } from './access/seen.ts'
 import { site } from './access/site.ts'
 import { snapshot } from './access/snapshot.ts'
 import { atMost } from './at-most.ts'
+import { broker } from './broker/broker.ts'
 import { careful, otherOrigins, stayOnHttps } from './browsers.ts'
 import { isMigrated } from './db/ready.ts'
 import { doc, docs } from './docs.ts'
@@ -22,6 +23,7 @@ import { accounts } from './manage/accounts.ts'
 import { keys } from './manage/api-keys.ts'
 import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
+import { brokerAccounts } from './manage/broker-accounts.ts'
 import { cards } from './manage/cards.ts'
 import { deviceEvents } from './manage/device-events.ts'
 import { doors } from './manage/doors.ts'
@@ -111,6 +113,7 @@ export const management = new Hono<AppEnv>()
   .route('/lockdowns', lockdowns)
   .route('/unknown-readers', unknownReaders)
   .route('/readers', readerKeys)
+  .route('/', brokerAccounts)
   .route('/rules', rules)
   .route('/bridges', bridges)
   .route('/accounts', accounts)
@@ -121,6 +124,9 @@ export const management = new Hono<AppEnv>()
   .route('/device-events', deviceEvents)
   .route('/explain', explain)
   .route('/audit', audit)
+
+/** The broker asks who may connect, publish and hear; its token says that it is the broker. Topics are 64 KiB at most. */
+const ofBroker = new Hono<AppEnv>().use(atMost(MOST), smallBodies(512 * 1024)).route('/', broker)
 
 /** The floor plan: every path the API answers, and who may walk in. */
 const api = new Hono<AppEnv>()
@@ -143,9 +149,10 @@ export const app = new Hono<AppEnv>()
   .use(oneLine)
   // Before what only a browser wants: a bridge asks at every scan.
   .route('/internal', internal)
+  .route('/broker', ofBroker)
   .use(stayOnHttps, careful)
   .use('/api/*', otherOrigins)
   .route('/', api)
-  .route('/', docs(new Hono<AppEnv>().route('/internal', internal).route('/', api)))
+  .route('/', docs(new Hono<AppEnv>().route('/internal', internal).route('/broker', ofBroker).route('/', api)))
   .notFound((c) => problem(c, 404, 'There is nothing at this address. /docs lists what there is.'))
   .onError(onError)

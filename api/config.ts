@@ -69,6 +69,7 @@ const Config = v.object({
   MAIL_HOOK_URL: v.optional(webAddress),
   MAIL_HOOK_TOKEN: v.optional(v.pipe(v.string(), v.maxLength(4_000), v.regex(/^[\x21-\x7e]+$/))),
   RATE_LIMIT_PER_MINUTE: v.optional(whole(0, 1_000_000), '6000'),
+  BROKER_TOKEN: v.optional(v.pipe(v.string(), v.minLength(32), v.maxLength(4_000), v.regex(/^[\x21-\x7e]+$/))),
 })
 type Settings = v.InferOutput<typeof Config>
 
@@ -93,6 +94,7 @@ const HINTS: Record<keyof Settings, string> = {
   MAIL_FROM: 'the sender of mail, such as Lintel <doors@example.org>',
   MAIL_HOOK_URL: 'an https address that takes mail as JSON',
   MAIL_HOOK_TOKEN: 'printable ASCII without spaces',
+  BROKER_TOKEN: '32 letters or more without spaces; make one with: openssl rand -base64 32',
 }
 
 /** Where nobody said where people reach the API, and only its developer does. */

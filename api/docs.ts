@@ -31,13 +31,15 @@ export const doc = (
     type?: string
     refusals?: readonly Refusal[]
     anybody?: true
+    /** Asked by a bridge or a broker, which nobody counts. */
+    unlimited?: true
     asked?: string
   } = {},
 ) => {
   const { status = 200, schema, type = 'application/json' } = answer
   const stated: readonly Refusal[] = answer.refusals ?? [401, 403, 404, 409, 415, 422]
-  // Every route of /api has its limits; a bridge has none.
-  const refused = stated.length > 0 && type !== SEALED ? ([...stated, 429] as const) : stated
+  // Every route of /api has its limits; a bridge has none, nor has a broker.
+  const refused = stated.length > 0 && type !== SEALED && !answer.unlimited ? ([...stated, 429] as const) : stated
   return describeRoute({
     tags: [tag],
     summary,

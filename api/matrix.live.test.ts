@@ -11,7 +11,8 @@ import { accountOf, fill, type Holder, keyOf, makeThings, nounOf, type Things } 
 /*
  * Who gets in where, said a second time and by hand: permissions.ts is not asked. `O` is an owner, `A` an admin, `P` an
  * operator, `U` an auditor, `M` a member. After them stands the scope with which an API key gets in; without one no key does,
- * whatever its role. `anybody` needs no sign-in; `bridge` is for messages with a bridge's seal, and for nobody else.
+ * whatever its role. `anybody` needs no sign-in; `bridge` is for messages with a bridge's seal, and for nobody else;
+ * `broker` for whoever has the broker's token.
  */
 const noun = (name: string, readers: string, changers: string, byKey = true): Record<string, string> => {
   const reads = `${readers} ${name}:read`
@@ -35,6 +36,8 @@ const LINES: Record<string, string> = {
   'POST /internal/seen': 'bridge',
   'POST /internal/access-list': 'bridge',
   'POST /internal/device-events': 'bridge',
+  'POST /broker/authentication': 'broker',
+  'POST /broker/authorization': 'broker',
   'POST /login': 'anybody',
   'POST /login/refresh': 'anybody',
   'POST /logout': 'OAPUM',
@@ -67,6 +70,9 @@ const LINES: Record<string, string> = {
   'DELETE /unknown-readers/{id}': 'OA readers:write',
   'POST /readers/{id}/key': 'OA',
   'DELETE /readers/{id}/key': 'OA',
+  'POST /readers/{id}/broker-account': 'OA readers:write',
+  'POST /doors/{id}/broker-account': 'OA doors:write',
+  'POST /bridges/{id}/broker-account': 'OA',
   ...noun('rules', 'OAPU', 'OA'),
   ...noun('bridges', 'OAPU', 'OA', false),
   'POST /bridges/{id}/rotate': 'OA',
@@ -131,7 +137,7 @@ const keys = new Map<string, string>()
 
 const line = (name: string) => {
   const [roles = '', scope] = (LINES[name] ?? '').split(' ')
-  return { roles, scope, open: roles === 'anybody' || roles === 'bridge' }
+  return { roles, scope, open: ['anybody', 'bridge', 'broker'].includes(roles) }
 }
 
 /** One request as simple as it can be: to what is there, or to an id that nobody has, with an empty body if it reads one. */
@@ -182,7 +188,7 @@ const SCOPES = [...new Set(Object.values(LINES).flatMap((text) => text.split(' '
 const described = Object.keys(LINES)
 
 beforeAll(async () => {
-  api = await startTestApi()
+  api = await startTestApi({ BROKER_TOKEN: 'b'.repeat(32) })
   owner = await accountOf(api, 'owner')
   const made = await makeThings(api, owner)
   const [one, other] = made.holders
@@ -210,7 +216,8 @@ describe('the table', () => {
   })
 
   test('is read from rows that say who, and nothing else', () => {
-    for (const name of described) expect(LINES[name]).toMatch(/^(anybody|bridge|O?A?P?U?M?( [a-z-]+:(read|write))?)$/)
+    for (const name of described)
+      expect(LINES[name]).toMatch(/^(anybody|bridge|broker|O?A?P?U?M?( [a-z-]+:(read|write))?)$/)
   })
 })
 

@@ -17,6 +17,7 @@ const NodeConfig = v.object({
   DATABASE_URL: v.optional(v.pipe(v.string(), v.regex(/^postgres(ql)?:\/\//))),
   MQTT_URL: v.optional(v.pipe(v.string(), v.url())),
   MQTT_PORT: v.optional(port, '1883'),
+  MQTT_HOST: v.optional(v.pipe(v.string(), v.regex(/^[\w.:-]+$/)), '127.0.0.1'),
   ADMIN_EMAIL: v.optional(email, 'admin@lintel.local'),
   ADMIN_PASSWORD: v.optional(Typed),
   SMTP_URL: v.optional(v.pipe(v.string(), v.regex(/^smtps?:\/\//), v.url())),
@@ -27,6 +28,7 @@ const NodeConfig = v.object({
 const HINTS = {
   PORT: 'a port number',
   MQTT_PORT: 'a port number',
+  MQTT_HOST: 'the address that the embedded broker listens on, such as 127.0.0.1 or 0.0.0.0',
   DATABASE_URL: 'postgres://user:password@host:5432/database',
   MQTT_URL: 'mqtt://host:1883 or mqtts://host:8883',
   ADMIN_EMAIL: 'an e-mail address',

@@ -1,5 +1,5 @@
 import known from './doors.json' with { type: 'json' }
-import { type Mistake, type SettingInfo, settingMistakes } from './profiles.ts'
+import { type Mistake, type OwnTopics, type SettingInfo, settingMistakes } from './profiles.ts'
 import { filled, settingVars, type Topics, type Vars } from './reader-topics.ts'
 import type { Settings } from './site.ts'
 
@@ -17,6 +17,7 @@ export type DoorInfo = {
   /** Templates of the topics where it says something, and of those where something is published for it. */
   says: string[]
   tells: string[]
+  own?: OwnTopics
 }
 
 export const DOORS: readonly DoorInfo[] = known as DoorInfo[]

@@ -32,7 +32,11 @@ export type ProfileInfo = {
   hears: string[]
   says: string[]
   tells: string[]
+  own?: OwnTopics
 }
+
+/** What the firmware itself wants at the broker besides; readers and doors of the same `device` are one (broker/rules.ts). */
+export type OwnTopics = { device?: string; publish?: string[]; subscribe?: string[] }
 
 export const PROFILES: readonly ProfileInfo[] = known as ProfileInfo[]
 

@@ -126,6 +126,11 @@ const addSeen = async () => {
 /** A reader with Lintel's own protocol. */
 const addOwn = () => add('readers', { profile: 'lintel', topic: `lintel/reader/${next()}/scan`, cardView: 'hex' })
 
+const addDoor = async () => {
+  const door = { name: `Door ${next()}`, profile: 'value-relay', settings: { command: `door/${next()}` } }
+  return (await owner.post('/doors', door)).body.id
+}
+
 /** Every management endpoint, as OpenAPI spells it. */
 const endpoints: Record<string, Line> = {
   ...Object.fromEntries(
@@ -235,6 +240,20 @@ const endpoints: Record<string, Line> = {
       await owner.post(path)
       return path
     },
+  },
+  'POST /readers/{id}/broker-account': {
+    path: () => `/readers/${there['readers']}/broker-account`,
+    body: () => ({ rotate: true }),
+    action: 'readers.broker-account',
+  },
+  'POST /doors/{id}/broker-account': {
+    path: async () => `/doors/${await addDoor()}/broker-account`,
+    body: () => ({ rotate: false }),
+    action: 'doors.broker-account',
+  },
+  'POST /bridges/{id}/broker-account': {
+    path: () => `/bridges/${there['bridges']}/broker-account`,
+    action: 'bridges.broker-account',
   },
   'POST /accounts/{id}/invitation': {
     path: async () => `/accounts/${await invite()}/invitation`,

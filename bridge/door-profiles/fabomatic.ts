@@ -25,4 +25,5 @@ export const fabomaticMachine: Profile = {
   ],
   grant: [...start('{card:lower}'), ...start('{uid}')],
   deny: [],
+  own: { device: 'machine/{machine}', subscribe: ['machine/{machine}/reply'] },
 }

@@ -51,4 +51,23 @@ export const nuki: Profile = {
   deny: [],
   hold: [[act('{action}')]],
   release: [[act('2')]],
+  own: {
+    device: '{device}',
+    publish: [
+      'state',
+      'mode',
+      'name',
+      'firmware',
+      'deviceType',
+      'serverConnected',
+      'ringactionState',
+      'commandResponse',
+      'batteryCritical',
+      'batteryChargeState',
+      'batteryCharging',
+      'keypadBatteryCritical',
+      'doorsensorBatteryCritical',
+    ].map((said) => `{device}/${said}`),
+    subscribe: ['{device}/lock', '{device}/unlock', '{device}/lockAction'],
+  },
 }

@@ -36,4 +36,14 @@ export const shellyGen1: Profile = {
   deny: [],
   hold: [[{ ...turn('on'), needs: ['shut'] }]],
   release: [[turn('off')]],
+  own: {
+    device: 'shellies/{device}',
+    publish: [
+      'shellies/{device}/+',
+      'shellies/{device}/+/+',
+      'shellies/{device}/+/+/power',
+      'shellies/{device}/+/+/energy',
+    ],
+    subscribe: ['shellies/{device}/#'],
+  },
 }

@@ -73,4 +73,9 @@ export const shellyGen2: Profile = {
   // With the short command there is `auto_off` on the device, which would end it: so it is opened again and again.
   hold: [[{ ...set({ on: true }), without: ['short'] }]],
   release: [[short('off')], [set({ on: false })]],
+  own: {
+    device: '{device}',
+    publish: ['{device}/status/#', '{device}/events/rpc', '{device}/online', '{device}/announce'],
+    subscribe: ['{device}/rpc', '{device}/command', '{device}/command/#'],
+  },
 }

@@ -58,4 +58,9 @@ export const uhppotedDoor: Profile = {
     ],
   ],
   deny: [],
+  own: {
+    device: 'uhppoted {base}/',
+    publish: ['{answers}', '{answers}/#', '{base}/events/#', '{base}/replies', '{base}/errors', '{base}/system'],
+    subscribe: ['{base}/requests/#'],
+  },
 }

@@ -30,4 +30,5 @@ export const vfRelay: Profile = {
     ],
   ],
   deny: [],
+  own: { device: 'vf-access {prefix}{device}', subscribe: ['{prefix}access_device/v2/cmd/{device}/+'] },
 }

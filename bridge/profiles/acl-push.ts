@@ -33,4 +33,5 @@ export const aclPush: Profile = {
     query: [{ topic: '{base...}/acl', payload: '' }],
   },
   noticed: ['+/access_denied', '/+/access_denied'],
+  own: { device: '{base...}', subscribe: ['{base...}/open'] },
 }

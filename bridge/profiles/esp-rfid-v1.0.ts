@@ -14,4 +14,5 @@ export const espRfidV10: Profile = {
   hears: [...accessLines({ '/type': 'access' }, ['hex-unpadded', 'hex', 'decimal']), ...addressLines()],
   grant: [[{ topic: '{replyTopic}', payload: '1' }]],
   deny: [[{ topic: '{replyTopic}', payload: '0' }]],
+  own: { device: '{base...}' },
 }

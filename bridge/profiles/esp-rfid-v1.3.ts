@@ -27,4 +27,5 @@ export const espRfidV13: Profile = {
     remove: [userMessage('{base...}', '0', false), removeMessage('{base...}')],
   },
   noticed: ['+/send', '/+/send'],
+  own: { device: '{base...} {unit}', publish: ['{base...}/accesslist'] },
 }

@@ -49,4 +49,5 @@ export const espRfidV2Ha: Profile = {
     remove: [removeMessage('{base...}/cmd')],
   },
   noticed: ['+/tag', '/+/tag'],
+  own: { device: '{base...}', publish: ['{base...}/accesslist', '{base...}/io/+', '{base...}/notify/+'] },
 }

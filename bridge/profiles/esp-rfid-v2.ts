@@ -50,4 +50,5 @@ export const espRfidV2: Profile = {
     remove: [removeMessage('{base...}/cmd')],
   },
   noticed: ['+/send', '/+/send'],
+  own: { device: '{base...} {unit}', publish: ['{base...}/accesslist'] },
 }

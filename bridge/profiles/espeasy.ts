@@ -60,4 +60,5 @@ export const espeasy: Profile = {
   grant: [...pulse, [{ topic: '{replyTopic}', payload: '1' }]],
   deny: [[{ topic: '{node...}/cmd', payload: 'event,{denyEvent}=1' }], [{ topic: '{replyTopic}', payload: '0' }]],
   noticed: ['+/+/Tag', '/+/+/Tag'],
+  own: { device: '{node...}', publish: ['{node...}/+/+'], subscribe: ['{node...}/#'] },
 }

@@ -58,4 +58,9 @@ export const esphome: Profile = {
     [{ topic: '{prefix}/button/{denyButton}/command', payload: 'PRESS' }],
     [{ topic: '{replyTopic}', payload: '0' }],
   ],
+  own: {
+    device: '{prefix}',
+    publish: ['{prefix}/+/+/state', '{prefix}/debug'],
+    subscribe: ['{prefix}/+/+/command', '{prefix}/+/+/+/command'],
+  },
 }

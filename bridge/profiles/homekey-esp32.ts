@@ -54,4 +54,5 @@ export const homekeyEsp32: Profile = {
   grant: [[{ topic: target, payload: '0' }]],
   deny: [],
   noticed: ['+/homekey/auth'],
+  own: { device: '{client...}', subscribe: ['{client...}/homekit/+'] },
 }

@@ -179,7 +179,16 @@ export type Profile = {
   }
   /** Wildcard topics on which devices of this profile can be noticed that nobody has set up. */
   noticed?: readonly string[]
+  own?: Own
 }
+
+/**
+ * What the firmware does at the broker besides what stands in its profile, as templates of filters: its other news, and the
+ * wildcards by which it listens to all that is told to it. Readers and doors with the same `device` are one device, with one
+ * connection. A filter in which a variable is missing is left out, and so is one that would reach another device
+ * (api/broker/rules.ts). In `publish` never where it is told to open.
+ */
+export type Own = { device?: string; publish?: readonly string[]; subscribe?: readonly string[] }
 
 /** What was heard. `vars` is what a later answer may need of the message. */
 export type Heard = { vars: Vars; reply: readonly Message[]; feedback?: 'done' | 'refused' } & (

@@ -120,4 +120,9 @@ export const tasmota: Profile = {
   deny: [[{ topic: '{front/}cmnd/{back/}Buzzer', payload: '{buzzer}' }]],
   setup: [[{ topic: '{front/}cmnd/{back/}PulseTime{relay}', payload: '{pulseTime}' }]],
   noticed: ['tele/+/SENSOR', '+/tele/SENSOR'],
+  own: {
+    device: '{front/}tele/{back/}',
+    publish: ['{front/}tele/{back/}#', '{front/}stat/{back/}#'],
+    subscribe: ['{front/}cmnd/{back/}#'],
+  },
 }

@@ -27,4 +27,9 @@ export const uhppoted: Profile = {
   grant: [],
   deny: [],
   noticed: ['+/+/events/live'],
+  own: {
+    device: 'uhppoted {front/}',
+    publish: ['{front/}events/#', '{front/}replies', '{front/}errors', '{front/}system'],
+    subscribe: ['{front/}requests/#'],
+  },
 }

@@ -75,4 +75,8 @@ export const vfAccess: Profile = {
   grant: [[answer('access_online_reply', '000000', '')]],
   deny: [[answer('access_online_reply', '100000', 'denied')]],
   noticed: ['access_device/v2/event/access_online', '+/access_device/v2/event/access_online'],
+  own: {
+    device: 'vf-access {front/}{unit}',
+    subscribe: ['{front/}access_device/v2/cmd/{unit}/+', '{front/}access_device/v2/event/{unit}/+'],
+  },
 }

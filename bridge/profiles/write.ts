@@ -28,6 +28,7 @@ export const infosOf = (profiles: readonly Profile[]): ProfileInfo[] =>
         keypad = 'none' as const,
         settings,
         hears,
+        own,
         ...rest
       }): ProfileInfo => ({
         name,
@@ -42,18 +43,20 @@ export const infosOf = (profiles: readonly Profile[]): ProfileInfo[] =>
         hears: unique(hears.filter(isOfPeople).map(({ topic = '{topic}' }) => topic)),
         says: unique(hears.map(({ topic = '{topic}' }) => topic)),
         tells: unique(effectTopics([hears, rest])),
+        ...(own && { own: JSON.parse(JSON.stringify(own)) }),
       }),
     )
 
 /** The same of what opens and reads no cards. */
 export const doorInfosOf = (profiles: readonly Profile[]): DoorInfo[] =>
-  profiles.map(({ name, title, settings, hears, ...rest }) => ({
+  profiles.map(({ name, title, settings, hears, own, ...rest }) => ({
     name,
     title,
     settings: JSON.parse(JSON.stringify(settings)),
     holds: rest.hold !== undefined,
     says: unique(hears.map(({ topic = '{topic}' }) => topic)),
     tells: unique(effectTopics([hears, rest])),
+    ...(own && { own: JSON.parse(JSON.stringify(own)) }),
   }))
 
 const unique = (texts: readonly string[]): string[] => [...new Set(texts)]

@@ -1,5 +1,5 @@
 import type { Profile } from './profile.ts'
-import { base, presenceLines } from './z2m.ts'
+import { base, own, presenceLines } from './z2m.ts'
 
 const DIGITS = '\\d{1,16}'
 
@@ -56,4 +56,5 @@ export const z2mKeypad: Profile = {
   ],
   deny: [[{ topic: '{topic}/set', payload: { arm_mode: { mode: 'invalid_code', transaction: '{transaction}' } } }]],
   noticed: ['zigbee2mqtt/+'],
+  own,
 }

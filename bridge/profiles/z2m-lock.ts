@@ -1,5 +1,5 @@
 import type { Hear, Profile } from './profile.ts'
-import { base, presenceLines } from './z2m.ts'
+import { base, own, presenceLines } from './z2m.ts'
 
 export const stateLines: readonly Hear[] = [
   {
@@ -65,4 +65,5 @@ export const z2mLock: Profile = {
   grant: [[{ topic: '{topic}/set', payload: { state: 'UNLOCK' } }]],
   deny: [],
   noticed: ['zigbee2mqtt/+'],
+  own,
 }

@@ -1,4 +1,4 @@
-import type { Hear, Setting } from './profile.ts'
+import type { Hear, Own, Setting } from './profile.ts'
 
 /* What Zigbee2MQTT says of every device. */
 
@@ -25,3 +25,10 @@ export const presenceLines: readonly Hear[] = [
   },
   { topic: '{base}/bridge/state', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
 ]
+
+/** Zigbee2MQTT is one client for all its devices, and listens to everything under its base topic. */
+export const own: Own = {
+  device: 'zigbee2mqtt {base}',
+  publish: ['{base}/+', '{base}/+/availability', '{base}/bridge/+', '{base}/bridge/response/#'],
+  subscribe: ['{base}/#'],
+}
