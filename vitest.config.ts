@@ -4,8 +4,12 @@ import { defineConfig } from 'vitest/config'
 const setupFiles = ['./api/testing/endings.ts']
 const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false, setupFiles }
 
-/** Commands, which no Worker runs. */
-const commands = ['api/audit/verify-main.live.test.ts', 'api/db/card-keys.live.test.ts']
+/** Commands and brokers, which no Worker runs. */
+const commands = [
+  'api/audit/verify-main.live.test.ts',
+  'api/broker/devices.live.test.ts',
+  'api/db/card-keys.live.test.ts',
+]
 
 /**
  * Where several connections meet, in locks, transactions and counts: PGlite has one, so of a Worker only a real Postgres can
@@ -13,10 +17,10 @@ const commands = ['api/audit/verify-main.live.test.ts', 'api/db/card-keys.live.t
  */
 const whereConnectionsMeet = [
   'api/{app,per-minute}.live.test.ts',
-  'api/access/{check,hand-over,pins}.live.test.ts',
+  'api/access/{check,commands,hand-over,pins}.live.test.ts',
   'api/audit/audit.live.test.ts',
   'api/login/limits.live.test.ts',
-  'api/manage/{enrolments,reader-keys}.live.test.ts',
+  'api/manage/{enrolments,reader-keys,stream}.live.test.ts',
   'api/manage/imports/imports.live.test.ts',
 ]
 
