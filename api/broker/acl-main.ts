@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { environment, SetupError } from '../contract/environment.ts'
@@ -30,6 +30,9 @@ const writeWhole = (file: string, text: string): void => {
   renameSync(beside, file)
 }
 
+/** What somebody added by hand, for clients that are none of Lintel's: it stands behind what is written here. */
+const added = (file: string): string => (existsSync(`${file}.more`) ? `\n${readFileSync(`${file}.more`, 'utf8')}` : '')
+
 /** What some profile wants and does not get, a sentence for each device and topic. */
 const leftOut = ({ accounts }: Rules): string[] =>
   [...accounts.values()].flatMap(({ username, name, publish, subscribe, refused }) => [
@@ -45,8 +48,9 @@ const write = async (out: string): Promise<string[]> => {
     const { APP_KEY } = config()
     const rules = rulesOf(await readSite(database(sql)), new Date())
     mkdirSync(out, { recursive: true, mode: 0o700 })
-    writeWhole(join(out, 'acl'), aclFile(rules))
-    writeWhole(join(out, 'passwords'), await passwordsFile(rules, APP_KEY))
+    const [acl, passwords] = [join(out, 'acl'), join(out, 'passwords')]
+    writeWhole(acl, aclFile(rules) + added(acl))
+    writeWhole(passwords, (await passwordsFile(rules, APP_KEY)) + added(passwords).trimStart())
     const conf = join(out, 'lintel.conf')
     if (!existsSync(conf)) writeWhole(conf, exampleConf(out))
 

@@ -40,7 +40,10 @@ export const readSite = async (db: Pick<Db, 'select'>): Promise<Site> => ({
     .from(bridges),
 })
 
-type Kept = { rules: Rules; version: string; readAt: number }
+/** While somebody reads them anew, others go by those from before, for so long. Milliseconds. */
+const RENEW_MS = 2_000
+
+type Kept = { rules: Rules; version: string; readAt: number; renewing: number }
 
 /** What was read last; and who reads just now, over which database: a promise may not outlive its request on Workers. */
 const kept = new WeakMap<Config, Kept>()
@@ -59,17 +62,19 @@ const read = async ({ config, db, now }: Pick<Platform, 'config' | 'db' | 'now'>
   const version = await versionOf(db, at)
   const known = kept.get(config)
   const rules = known?.version === version ? known.rules : rulesOf(await readSite(db), at)
-  kept.set(config, { rules, version, readAt: at.getTime() })
+  kept.set(config, { rules, version, readAt: at.getTime(), renewing: 0 })
   return rules
 }
 
-/** The rules in force, up to a second old, and made anew only when something of the site has changed. */
+/** The rules in force, a second old or, where the database is slow, three; made anew only when something of the site has changed. */
 export const currentRules = async (env: Pick<Platform, 'config' | 'db' | 'now'>): Promise<Rules> => {
   const known = kept.get(env.config)
-  const age = env.now().getTime() - (known?.readAt ?? 0)
-  if (known && age >= 0 && age < FRESH_MS) return known.rules
+  const at = env.now().getTime()
+  const isWithin = (since: number, ms: number) => at >= since && at - since < ms
+  if (known && (isWithin(known.readAt, FRESH_MS) || isWithin(known.renewing, RENEW_MS))) return known.rules
   const underWay = reading.get(env.db)
   if (underWay !== undefined) return underWay
+  if (known) known.renewing = at
   const work = read(env).finally(() => reading.delete(env.db))
   reading.set(env.db, work)
   return work

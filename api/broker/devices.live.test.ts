@@ -150,11 +150,16 @@ describe('npm run broker:acl', () => {
     expect(out).toContain('may not publish old: A door or a reader is told something there')
   })
 
-  test('leaves what somebody changed in the example alone, and what was there when it fails', async () => {
+  test('leaves what somebody changed in the example alone, adds what is there to be added, and keeps what was there when it fails', async () => {
     const conf = join(folder, 'more', 'lintel.conf')
     await writeFile(conf, '# mine\n')
+    const ofHome = { acl: 'user home-assistant\ntopic read lintel/door/#\n', passwords: 'home-assistant:$7$101$x$y\n' }
+    for (const [name, text] of Object.entries(ofHome)) await writeFile(join(folder, 'more', `${name}.more`), text)
     await command('--out', join(folder, 'more'))
     expect(await readFile(conf, 'utf8')).toBe('# mine\n')
+    for (const [name, text] of Object.entries(ofHome)) {
+      expect((await readFile(join(folder, 'more', name), 'utf8')).endsWith(`\n${text}`)).toBe(true)
+    }
     const before = await readFile(join(folder, 'more', 'passwords'), 'utf8')
     const failed = await new Promise<number>((resolve) =>
       execFile(process.execPath, ['api/broker/acl-main.ts', '--out', join(folder, 'more')], {
