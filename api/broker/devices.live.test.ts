@@ -9,7 +9,7 @@ import { readConfig } from '../config.ts'
 import { connect } from '../db/connect.ts'
 import { bridges, readers } from '../db/schema.ts'
 import { startEmbeddedBroker } from '../embedded/broker.ts'
-import { keepDoor } from '../embedded/doorkeeper.ts'
+import { type Doorkeeper, keepDoor } from '../embedded/doorkeeper.ts'
 import { type Db, database } from '../platform.ts'
 import { freePort, freshDatabase } from '../testing/database.ts'
 import { addDevices, DEVICES, OF_NOBODY, TOPICS } from '../testing/devices.ts'
@@ -32,6 +32,7 @@ let url: string
 let devices: Awaited<ReturnType<typeof addDevices>>
 let bridgeId: string
 let mosquitto: ChildProcess | undefined
+let doorkeeper: Doorkeeper
 const clients: MqttClient[] = []
 
 const command = (...args: string[]) =>
@@ -60,8 +61,8 @@ const startMosquitto = async (): Promise<string> => {
 const passwordFor = (kind: 'reader' | 'door' | 'bridge', id: string) => passwordOf(APP_KEY, kind, id, 1)
 
 /** Connected as this account, or refused. */
-const come = async (options: IClientOptions = {}): Promise<MqttClient> => {
-  const client = await connectAsync(url, { protocolVersion: 4, reconnectPeriod: 0, connectTimeout: 10_000, ...options })
+const come = async (options: IClientOptions = {}, at = url): Promise<MqttClient> => {
+  const client = await connectAsync(at, { protocolVersion: 4, reconnectPeriod: 0, connectTimeout: 10_000, ...options })
   clients.push(client)
   client.on('error', () => {})
   return client
@@ -121,7 +122,7 @@ beforeAll(async () => {
     return
   }
   const config = readConfig({ APP_KEY: env['APP_KEY'] }, { production: false })
-  const doorkeeper = await keepDoor({ config, db, now: () => new Date(), log: () => {} })
+  doorkeeper = await keepDoor({ config, db, now: () => new Date(), log: () => {} })
   const broker = await startEmbeddedBroker(await freePort(), '0.0.0.0', doorkeeper)
   url = broker.url
   whenFileEnds(async () => {
@@ -322,6 +323,22 @@ describe.skipIf(ON_MOSQUITTO)('the embedded broker', () => {
     await bridge.publishAsync(`lintel/bridge/${bridgeId}/x`, fits, { qos: 1 })
     await vi.waitFor(() => expect(heard.at(-1)?.said.length).toBe(fits.length), { timeout: 20_000 })
     expect(heard).toHaveLength(2)
+  })
+
+  test('lets in whoever comes where it listens to this machine alone, and holds accounts to their rules there too', async () => {
+    const local = await startEmbeddedBroker(await freePort(), '127.0.0.1', doorkeeper)
+    whenFileEnds(local.close)
+    const anybody = await come({}, local.url)
+    const heard = heardBy(anybody)
+    await listenTo(anybody, ['#', '$SYS/#'])
+    const device = await come(await accountOf('plain'), local.url)
+    await sayOn(device, ['gate/open', '/dilny/rfid/Tag'], 'device')
+    await vi.waitFor(() => expect(heard).toEqual([{ topic: '/dilny/rfid/Tag', said: 'device' }]), { timeout: 20_000 })
+    await anybody.publishAsync('gate/open', 'kept', { qos: 1, retain: true })
+    await anybody.publishAsync('gate/open', 'now', { qos: 1 })
+    await vi.waitFor(() => expect(heard.at(-1)).toEqual({ topic: 'gate/open', said: 'now' }), { timeout: 20_000 })
+    expect(heard).toHaveLength(2)
+    await expect(come({ ...(await accountOf('plain')), password: 'A'.repeat(24) }, local.url)).rejects.toThrow()
   })
 
   test('hangs up on a device whose password is another one from now on', async () => {
