@@ -71,10 +71,10 @@ export const places = <T>(): Places<T> => {
       for (const value of from.here) into.add(value)
     } else if (level === '#') {
       all(from, into)
+    } else if (level === '+') {
+      for (const [key, next] of from.below) if (key !== '#') walk(next, levels, i + 1, into)
     } else {
-      for (const [key, next] of from.below) {
-        if (key !== '#' && (level === '+' || key === '+' || key === level)) walk(next, levels, i + 1, into)
-      }
+      for (const next of [from.below.get(level), from.below.get('+')]) if (next) walk(next, levels, i + 1, into)
     }
   }
   return {
