@@ -30,6 +30,7 @@ export type DeviceEvents = { close(): Promise<void> }
 /** So much may wait on disk while the API is away: some 400,000 events. What comes then is lost, and the log counts it. Bytes. */
 const MOST_BYTES = 64 << 20
 const TICK_MS = 500
+const MOST_DATES = 1_000
 /** Where nobody says that tampering is over, it is another one after so long without a word. Milliseconds. */
 const TAMPER_AGAIN_MS = 10 * 60_000
 
@@ -70,9 +71,19 @@ export const openDeviceEvents = async ({ config, api, folder, news, link, log }:
   let brokerLostAt: number | undefined
   let listeningSince = Number.POSITIVE_INFINITY
   let closed = false
+  /** The API's clock is set again and again: what is told later of an instant gets the date that it had at first. */
+  const dates = new Map<number, Date>()
 
   /** An instant of this process's clock, on the API's. */
-  const dated = (at: number): Date => new Date(api.clock.now().getTime() - (performance.now() - at))
+  const dated = (at: number): Date => {
+    const known = dates.get(at)
+    if (known) return known
+    const date = new Date(api.clock.now().getTime() - (performance.now() - at))
+    dates.set(at, date)
+    const [oldest] = dates.keys()
+    if (dates.size > MOST_DATES && oldest !== undefined) dates.delete(oldest)
+    return date
+  }
 
   const record = (kind: DeviceEventKind, at: number, about: Omit<DeviceEvent, 'id' | 'at' | 'kind'> = {}): void => {
     log('debug', 'device_event', { kind, ...about })
