@@ -4,6 +4,7 @@ import { createMiddleware } from 'hono/factory'
 import * as v from 'valibot'
 import { accessList } from './access/access-list.ts'
 import { check } from './access/check.ts'
+import { commands as bridgeCommands } from './access/commands.ts'
 import { deviceReports } from './access/device-events.ts'
 import { handOver } from './access/hand-over.ts'
 import { seen } from './access/seen.ts'
@@ -25,6 +26,7 @@ import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
 import { brokerAccounts } from './manage/broker-accounts.ts'
 import { cards } from './manage/cards.ts'
+import { commands, doorOpening, readerOpening } from './manage/commands.ts'
 import { deviceEvents } from './manage/device-events.ts'
 import { doors } from './manage/doors.ts'
 import { enrolments } from './manage/enrolments.ts'
@@ -75,12 +77,15 @@ const MOST = 1_000
 
 /** A bridge asks; the seal says which one. */
 const internal = new Hono<AppEnv>()
-  .use(atMost(MOST))
-  // A hundred events are some forty kilobytes, and fifty devices with long topics as many.
+  // Bridges that wait for commands wait long: they are counted apart, so that scans have room however many there are.
+  .use('/commands', atMost(MOST))
+  .use('/:call{(?!commands$).+}', atMost(MOST))
+  // A hundred events are some forty kilobytes, fifty devices with long topics as many, and five hundred outcomes ninety.
   .use('/events', smallMessages(256 * 1024))
   .use('/seen', smallMessages(256 * 1024))
   .use('/device-events', smallMessages(256 * 1024))
-  .use('/:call{(?!(?:events|seen|device-events)$).+}', smallMessages(16 * 1024))
+  .use('/outcomes', smallMessages(256 * 1024))
+  .use('/:call{(?!(?:events|seen|device-events|outcomes)$).+}', smallMessages(16 * 1024))
   .route('/', check)
   .route('/', site)
   .route('/', snapshot)
@@ -88,6 +93,7 @@ const internal = new Hono<AppEnv>()
   .route('/', seen)
   .route('/', deviceReports)
   .route('/', accessList)
+  .route('/', bridgeCommands)
 
 /** Whoever is signed in; each route says what it asks of their role. */
 export const management = new Hono<AppEnv>()
@@ -108,6 +114,9 @@ export const management = new Hono<AppEnv>()
   .route('/schedules', schedules)
   .route('/readers', readers)
   .route('/doors', doors)
+  .route('/doors', doorOpening)
+  .route('/readers', readerOpening)
+  .route('/commands', commands)
   .route('/profiles', profiles)
   .route('/door-profiles', doorProfiles)
   .route('/lockdowns', lockdowns)

@@ -1,11 +1,15 @@
-import { lt, sql } from 'drizzle-orm'
-import { attempts, mailTokens, sessions } from './db/schema.ts'
+import { and, inArray, lt, sql } from 'drizzle-orm'
+import { attempts, commands, mailTokens, sessions } from './db/schema.ts'
 import type { Platform } from './platform.ts'
 
 /** A number of our own choosing: whoever holds this advisory lock runs the jobs, nobody else does at the same time. */
 const LOCK = 0x6c696e75
 
 const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
+
+/** What was done is on the audit log for good; what became of it is kept for so long. Days. */
+const KEEP_COMMANDS = 90
 
 /** What has to be done once a day, on Node by a timer and on Workers by cron. Never throws: tomorrow comes again. */
 export const daily = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log'>): Promise<void> => {
@@ -16,6 +20,13 @@ export const daily = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log
       const gone = await tx.delete(sessions).where(lt(sessions.expiresAt, now())).returning({ id: sessions.id })
       await tx.delete(mailTokens).where(lt(mailTokens.expiresAt, now()))
       await tx.delete(attempts).where(lt(attempts.lastAt, new Date(now().getTime() - DAY_MS)))
+      const ago = (ms: number) => new Date(now().getTime() - ms)
+      // Given up by whoever waited for them, unless that process ended meanwhile.
+      await tx
+        .update(commands)
+        .set({ state: 'timed_out', settledAt: now() })
+        .where(and(inArray(commands.state, ['waiting', 'taken']), lt(commands.expiresAt, ago(MINUTE_MS))))
+      await tx.delete(commands).where(lt(commands.createdAt, ago(KEEP_COMMANDS * DAY_MS)))
       log('info', 'daily', { expiredSessions: gone.length })
     })
   } catch (error) {

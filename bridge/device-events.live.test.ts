@@ -36,9 +36,12 @@ beforeAll(async () => {
   await site.bridge.said(/"listening","topics":[4-9]/)
 })
 
-beforeEach(() => () => {
-  site.toApi.flow()
-}, 150_000)
+beforeEach(
+  () => () => {
+    site.toApi.flow()
+  },
+  150_000,
+)
 
 test('a door that nobody opened is forced until it is shut, and the reader’s state says so meanwhile', async () => {
   await contact(false)

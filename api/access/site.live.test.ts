@@ -449,7 +449,7 @@ describe('a message', () => {
     expect((await api.fetch(CALLS.config.path, { method: 'POST', headers, body: sealed })).status).toBe(401)
   })
 
-  const LARGE: readonly Name[] = ['events', 'seen', 'deviceEvents']
+  const LARGE: readonly Name[] = ['events', 'seen', 'deviceEvents', 'outcomes']
   const LIMITS: [Name, number][] = NAMES.map((name) => [name, LARGE.includes(name) ? 256 : 16])
   test.each(LIMITS)('to %s may have %i KiB, and one byte more is a 413', async (name, limit) => {
     const sized = (bytes: number) => despiteReset(() => post(api, CALLS[name], 'x'.repeat(bytes)))

@@ -8,7 +8,10 @@ import { Instant, Uuid } from './scan.ts'
 export const ACTIONS = ['open', 'hold', 'lock', 'release'] as const
 export type Action = (typeof ACTIONS)[number]
 
-/** `waiting` for a bridge to take it, `taken`, and then one of the three that it stays. */
+/**
+ * `waiting` for a bridge to take it, `taken`, and then one of the three that it stays; but of a command that was taken,
+ * `timed_out` only says that nobody knew in time, and what its bridge says afterwards stands instead.
+ */
 export const COMMAND_STATES = ['waiting', 'taken', 'delivered', 'refused', 'timed_out'] as const
 
 /** How long a bridge may wait for a command to come before it asks again. Milliseconds. */
@@ -72,5 +75,5 @@ export const OutcomesAsk = v.strictObject({
   outcomes: v.pipe(v.array(Outcome), v.minLength(1), v.maxLength(MOST_COMMANDS)),
 })
 
-/** How many of them were commands that this bridge had taken and that were not settled yet. */
+/** How many of them were commands that this bridge had taken and had not said anything of yet. */
 export const OutcomesAnswer = v.object({ noted: v.pipe(v.number(), v.integer()) })

@@ -8,6 +8,7 @@ import {
   type Count,
   clear,
   countsOf,
+  keyFor,
   longestWait,
   type Pace,
   type Paces,
@@ -50,6 +51,11 @@ const PACES = {
 } satisfies Record<string, Paces>
 
 export type Limited = keyof typeof PACES
+
+/** What somebody who is signed in may do only so often, though nobody guesses by it: sixty at once, and one more each second. */
+const RATIONS = {
+  commands: { free: 60, mostS: 1, forgetMs: 1_000 },
+} satisfies Record<string, Pace>
 
 /** Has whoever it is a session from this very address? Then what others fail elsewhere does not hold them up here. */
 const isAtHome = async (db: Reads, address: string | null, whom: string): Promise<boolean> => {
@@ -127,4 +133,19 @@ export const countWrongSecret = async (c: Context<AppEnv>, what: 'confirm' | 're
   const wait = await mustWait(db, c.env, counts, null)
   if (wait > 0) refuseToHurry(c, wait)
   await addFailure(db, counts, c.env.now())
+}
+
+/** Counts what this caller is about to do, from wherever: 429 when it was too much. Not to be called inside a transaction. */
+export const rationed = async (c: Context<AppEnv>, what: keyof typeof RATIONS): Promise<void> => {
+  const { config, db, now } = c.env
+  const { kind, id } = c.var.caller
+  const key = await keyFor(config.APP_KEY, [what, kind, id])
+  const counts: Count[] = [{ kind: 'anywhere', pace: RATIONS[what], key }]
+  const wait = await db.transaction(async (tx) => {
+    await takeTurns(tx, counts)
+    const wait = longestWait(counts, await rowsOf(tx, counts), now())
+    if (wait <= 0) await addFailure(tx, counts, now())
+    return wait
+  })
+  if (wait > 0) refuseToHurry(c, wait)
 }

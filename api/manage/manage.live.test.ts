@@ -2,7 +2,16 @@ import { eq } from 'drizzle-orm'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { app } from '../app.ts'
 import { CALLS } from '../contract/envelope.ts'
-import { accounts, audit, type ROLES, seenReaders, sessions } from '../db/schema.ts'
+import {
+  accounts,
+  audit,
+  commands,
+  lockdownReaders,
+  lockdowns,
+  type ROLES,
+  seenReaders,
+  sessions,
+} from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, newSession, send, signIn, walk } from '../testing/caller.ts'
 import { codeOf, enrol } from '../testing/factor.ts'
@@ -105,13 +114,14 @@ const lockdown = () => ({ kind: 'lockdown', readerIds: [there['readers']], reaso
 const addLockdown = async () => (await owner.post('/lockdowns', lockdown())).body.id
 
 /**
- * `action` is the word for it on the audit log, where it is not told by the noun and the method; `file` is a body that is
- * no JSON.
+ * `action` is the word for it on the audit log, where it is not told by the noun and the method, and `target` what it was
+ * done to, where neither the path nor the answer says so; `file` is a body that is no JSON.
  */
 type Line = {
   body?: () => Fields
   path?: () => Promise<string> | string
   action?: string
+  target?: () => string | undefined
   file?: { type: string; body: string }
 }
 const addSeen = async () => {
@@ -126,9 +136,19 @@ const addSeen = async () => {
 /** A reader with Lintel's own protocol. */
 const addOwn = () => add('readers', { profile: 'lintel', topic: `lintel/reader/${next()}/scan`, cardView: 'hex' })
 
-const addDoor = async () => {
-  const door = { name: `Door ${next()}`, profile: 'value-relay', settings: { command: `door/${next()}` } }
-  return (await owner.post('/doors', door)).body.id
+/** A reader, or a door and its reader, that is locked down: what is told to open is refused at once. */
+const addLocked = async (fields: Fields = {}): Promise<string> => {
+  const id = await add('readers', fields)
+  const at = new Date()
+  const values = { kind: 'lockdown', everywhere: false, reason: 'Test', createdAt: at } as const
+  const [lockdown] = await api.db.insert(lockdowns).values(values).returning()
+  await api.db.insert(lockdownReaders).values({ lockdownId: String(lockdown?.id), readerId: id })
+  return id
+}
+const addLockedDoor = async (): Promise<string> => {
+  const id = await add('doors')
+  await addLocked({ doorId: id })
+  return id
 }
 
 /** Every management endpoint, as OpenAPI spells it. */
@@ -247,7 +267,7 @@ const endpoints: Record<string, Line> = {
     action: 'readers.broker-account',
   },
   'POST /doors/{id}/broker-account': {
-    path: async () => `/doors/${await addDoor()}/broker-account`,
+    path: async () => `/doors/${await add('doors')}/broker-account`,
     body: () => ({ rotate: false }),
     action: 'doors.broker-account',
   },
@@ -274,6 +294,18 @@ const endpoints: Record<string, Line> = {
     action: 'unknown-readers.dismiss',
     path: async () => `/unknown-readers/${await addSeen()}`,
   },
+  'GET /commands': {},
+  'GET /commands/{id}': { path: () => `/commands/${there['commands']}` },
+  'POST /commands': {
+    async path() {
+      there['lockedDoor'] = await addLockedDoor()
+      return '/commands'
+    },
+    target: () => there['lockedDoor'],
+    body: () => ({ action: 'open', doorIds: [there['lockedDoor']] }),
+  },
+  'POST /doors/{id}/open': { action: 'commands.create', path: async () => `/doors/${await addLockedDoor()}/open` },
+  'POST /readers/{id}/open': { action: 'commands.create', path: async () => `/readers/${await addLocked()}/open` },
   'GET /events': {},
   'GET /events/{id}': { path: () => `/events/${there['events']}` },
   'GET /device-events': {},
@@ -333,6 +365,12 @@ beforeAll(async () => {
   there['enrolments'] = await addEnrolment()
   there['lockdowns'] = await addLockdown()
   const bridge = await registerBridge(api, owner)
+  const told = { action: 'open', actorKind: 'system', createdAt: new Date(), expiresAt: new Date() } as const
+  const [command] = await api.db
+    .insert(commands)
+    .values({ ...told, readerId: String(there['readers']) })
+    .returning()
+  there['commands'] = String(command?.id)
   there['events'] = (await bridge.check(scanOf(there['readers'] ?? '', '1'))).scan
   const at = new Date().toISOString()
   there['device-events'] = crypto.randomUUID()
@@ -444,13 +482,13 @@ describe('it is on record', () => {
 
   test.each(ROUTES.filter((route) => !route.startsWith('GET')))('%s is one row, of who did what', async (route) => {
     const [method, path] = split(route)
-    const { path: pathOf, action = `${path.split('/')[1]}.${VERBS[method]}` } = endpoints[route] ?? {}
+    const { path: pathOf, action = `${path.split('/')[1]}.${VERBS[method]}`, target } = endpoints[route] ?? {}
     const at = (await pathOf?.()) ?? path
     let reply: Reply | undefined
     const found = await rowsSince(async () => {
       reply = await call(route, {}, at)
     })
-    const [id = reply?.body.id ?? owner.id] = at.match(/[0-9a-f-]{36}/) ?? []
+    const [id = target?.() ?? reply?.body.id ?? owner.id] = at.match(/[0-9a-f-]{36}/) ?? []
     expect(found).toMatchObject([{ action, actorKind: 'account', actorId: owner.id, targetId: id }])
   })
 

@@ -56,6 +56,8 @@ export type TestApi = {
   db: Db
   /** What was mailed. */
   mailbox: Mailbox
+  /** As when the process is told to end; a Worker never is. */
+  closing: AbortController
 }
 
 const overHttp = (fetch: Fetch, token?: string): Client => {
@@ -80,7 +82,7 @@ const overHttp = (fetch: Fetch, token?: string): Client => {
   }
 }
 
-const onNode = (db: Db, env: Env): { fetch: Fetch; close(): Promise<void> } => {
+const onNode = (db: Db, env: Env, closing: AbortSignal): { fetch: Fetch; close(): Promise<void> } => {
   const config = readConfig(env, { production: false })
   const platform: Platform = {
     config,
@@ -95,7 +97,7 @@ const onNode = (db: Db, env: Env): { fetch: Fetch; close(): Promise<void> } => {
     asset,
     now: () => new Date(),
     log: () => {},
-    closing: new AbortController().signal,
+    closing,
     address: null,
     https: false,
   }
@@ -133,7 +135,8 @@ export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
   const db = database(sql)
   const mailbox = await openMailbox()
   const env = { ...ENV, ...mailbox.env, ...more }
-  const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url, env) : onNode(db, env)
+  const closing = new AbortController()
+  const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url, env) : onNode(db, env, closing.signal)
   whenFileEnds(async () => {
     await close()
     await mailbox.close()
@@ -147,5 +150,5 @@ export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
     const { body } = await overHttp(fetch).post('/login', { email, password: PASSWORD })
     return { ...overHttp(fetch, String(body['access_token'])), email }
   }
-  return { fetch, as, stranger: overHttp(fetch), db, mailbox }
+  return { fetch, as, stranger: overHttp(fetch), db, mailbox, closing }
 }

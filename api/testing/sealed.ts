@@ -1,5 +1,6 @@
 import { base64url } from 'jose'
 import * as v from 'valibot'
+import { CommandsAnswer, type Outcome, OutcomesAnswer } from '../contract/commands.ts'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal, sealingKey } from '../contract/envelope.ts'
 import { type HandedOver, HandOverAnswer } from '../contract/hand-over.ts'
 import { Answer, type Scan } from '../contract/scan.ts'
@@ -20,6 +21,10 @@ export type Bridge = {
   pages(): Promise<SnapshotPage[]>
   /** Gives how many of the events are on record. */
   handOver(events: HandedOver[]): Promise<number>
+  /** Waits for commands, or for another version of the site than this one. */
+  commands(waitMs: number, version?: string): Promise<CommandsAnswer>
+  /** Gives how many of the outcomes were news. */
+  outcomes(outcomes: Outcome[]): Promise<number>
 }
 
 /** What a bridge would post, whoever sealed it. */
@@ -55,6 +60,9 @@ export const bridgeWith = (api: TestApi, id: string, key: string): Bridge => {
     check: async (scan) => v.parse(Answer, await answered(CALLS.check, { scan })),
     config: async (version) =>
       v.parse(SiteAnswer, await answered(CALLS.config, version === undefined ? {} : { version })),
+    commands: async (waitMs, version) =>
+      v.parse(CommandsAnswer, await answered(CALLS.commands, { waitMs, ...(version !== undefined && { version }) })),
+    outcomes: async (outcomes) => v.parse(OutcomesAnswer, await answered(CALLS.outcomes, { outcomes })).noted,
     handOver: async (events) => v.parse(HandOverAnswer, await answered(CALLS.events, { events })).recorded,
   }
 }

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { accounts, apiKeys, deviceEvents, seenReaders } from '../db/schema.ts'
+import { accounts, apiKeys, commands, deviceEvents, seenReaders } from '../db/schema.ts'
 import type { Role } from '../login/permissions.ts'
 import { hashOf, KEY_PREFIX, newSecret } from '../login/tokens.ts'
 import { PASSWORD_HASH, type TestApi } from './api.ts'
@@ -86,6 +86,11 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
       bridgeId: bridge.id,
     })
     .returning()
+  const told = { action: 'open', readerId: readers, actorKind: 'system', state: 'timed_out' } as const
+  const [command] = await api.db
+    .insert(commands)
+    .values({ ...told, createdAt: at, expiresAt: at })
+    .returning()
   const things = {
     groups,
     readers,
@@ -100,6 +105,7 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     events: one.events,
     accounts: String(account?.id),
     'api-keys': String(key?.id),
+    commands: String(command?.id),
     'unknown-readers': String(device?.id),
     'device-events': String(happened?.id),
     audit: '1',
