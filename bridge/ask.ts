@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { AccessListPage } from '../api/contract/access-list.ts'
+import { CommandsAnswer, type Outcome, OutcomesAnswer } from '../api/contract/commands.ts'
 import { type DeviceReport, DeviceReportAnswer } from '../api/contract/device-events.ts'
 import { CALLS, type Call, open, SEALED, type SealingKey, seal } from '../api/contract/envelope.ts'
 import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
@@ -28,9 +29,15 @@ export class Refused extends Error {
 }
 
 /** One question and its answer; that it is this question's answer is for the caller to see. */
-const call = async (api: Api, { path, ask, answer }: Call, message: Record<string, unknown>, deadline: number) => {
+const call = async (
+  api: Api,
+  { path, ask, answer }: Call,
+  message: Record<string, unknown>,
+  deadline: number,
+  stop?: AbortSignal,
+) => {
   const sealed = await seal(message, ask, api.id, api.key, api.clock.now())
-  const { status, body } = await post(new URL(path, api.url), SEALED, sealed, deadline)
+  const { status, body } = await post(new URL(path, api.url), SEALED, sealed, deadline, stop)
   if (status !== 200) throw new Refused(status)
   return open(body, answer, api.key, api.clock.now())
 }
@@ -39,9 +46,15 @@ const call = async (api: Api, { path, ask, answer }: Call, message: Record<strin
  * The same where the answer does not name its question by itself: a mark that comes back. Else somebody on the way could
  * answer a hand-over with the receipt of another one, and its events would be gone.
  */
-const callMarked = async (api: Api, about: Call, message: Record<string, unknown>, deadline: number) => {
+const callMarked = async (
+  api: Api,
+  about: Call,
+  message: Record<string, unknown>,
+  deadline: number,
+  stop?: AbortSignal,
+) => {
   const nonce = randomUUID()
-  const answer = await call(api, about, { ...message, nonce }, deadline)
+  const answer = await call(api, about, { ...message, nonce }, deadline, stop)
   if (answer['nonce'] !== nonce) throw new Error('the answer is to another question')
   return answer
 }
@@ -90,3 +103,21 @@ export const reportDevices = async (api: Api, report: DeviceReport): Promise<voi
 /** One page of whom a reader may let in that decides by itself: the first, or the one after a card. */
 export const askForAccessList = async (api: Api, readerId: string, after?: string): Promise<AccessListPage> =>
   v.parse(AccessListPage, await callMarked(api, CALLS.accessList, { readerId, ...(after && { after }) }, PATIENCE_MS))
+
+/**
+ * Wait for commands, or for another version of the site than this one, for at most `waitMs` milliseconds. What is answered
+ * is this bridge's to do, and nobody else will: a command that is lost on the way back is never carried out.
+ */
+export const askForCommands = async (
+  api: Api,
+  version: string | undefined,
+  waitMs: number,
+  stop: AbortSignal,
+): Promise<CommandsAnswer> => {
+  const message = { waitMs, ...(version !== undefined && { version }) }
+  return v.parse(CommandsAnswer, await callMarked(api, CALLS.commands, message, waitMs + PATIENCE_MS, stop))
+}
+
+/** Say what became of commands; gives of how many of them that was news. */
+export const reportOutcomes = async (api: Api, outcomes: readonly Outcome[]): Promise<number> =>
+  v.parse(OutcomesAnswer, await callMarked(api, CALLS.outcomes, { outcomes }, PATIENCE_MS)).noted

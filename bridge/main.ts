@@ -58,7 +58,7 @@ const start = async (config: Config) => {
   const link = linkToApi((state, error) => {
     log(state === 'up' ? 'info' : 'warn', `api_${state}`, error === undefined ? {} : { error })
     // Perhaps it was only one question that got lost: then it is up again before the next scan.
-    if (state !== 'up') setImmediate(() => site?.look())
+    if (state !== 'up') setImmediate(() => void site?.look())
   })
   const keep = keepIn(spool, api, link, log)
 

@@ -12,25 +12,32 @@ export type Reply = { status: number; body: string }
 /**
  * One POST over a connection that is kept, given up after `deadline` milliseconds. `node:http` costs a third of what
  * `fetch` does per call, and a scan is one call. A kept connection may have been closed by the other side just now: then
- * the message goes out once more, which is harmless, since every sealed call may be repeated.
+ * the message goes out once more, which is harmless, since every sealed call may be repeated. With `stop` it can be given up
+ * before.
  */
-export const post = async (url: URL, type: string, body: string, deadline: number): Promise<Reply> => {
+export const post = async (
+  url: URL,
+  type: string,
+  body: string,
+  deadline: number,
+  stop?: AbortSignal,
+): Promise<Reply> => {
   const started = performance.now()
-  return once(url, type, body, deadline).catch((error: unknown) => {
+  return once(url, type, body, deadline, stop).catch((error: unknown) => {
     const left = deadline - (performance.now() - started)
     if (!(error instanceof Stale) || left <= 0) throw error
-    return once(url, type, body, left)
+    return once(url, type, body, left, stop)
   })
 }
 
 class Stale extends Error {}
 
-const once = (url: URL, type: string, body: string, deadline: number): Promise<Reply> =>
+const once = (url: URL, type: string, body: string, deadline: number, stop?: AbortSignal): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const { request } = url.protocol === 'https:' ? https : http
     const agent = url.protocol === 'https:' ? agents['https:'] : agents['http:']
     const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) }
-    const outgoing = request(url, { method: 'POST', headers, agent }, (response) => {
+    const outgoing = request(url, { method: 'POST', headers, agent, ...(stop && { signal: stop }) }, (response) => {
       const parts: Buffer[] = []
       let length = 0
       response.on('data', (part: Buffer) => {

@@ -12,8 +12,10 @@ const EVERY_MS = 2_000
 const Kept = v.object({ version: v.string(), readers: v.array(SiteReader), doors: v.optional(v.array(SiteDoor), []) })
 
 export type Site = {
-  /** Ask now, not only when it is time. */
-  look(): void
+  /** Ask now, not only when it is time. True once an answer is in force that was asked for after this call. */
+  look(): Promise<boolean>
+  /** The one that is in force here. */
+  version(): string | undefined
   stop(): void
 }
 
@@ -30,7 +32,6 @@ export const followSite = async (api: Api, folder: string, link: Link, log: Log,
   let version: string | undefined
   let trouble: string | undefined
   let timer: NodeJS.Timeout | undefined
-  let busy = false
   let stopped = false
 
   const known = await file.read()
@@ -59,24 +60,45 @@ export const followSite = async (api: Api, folder: string, link: Link, log: Log,
     tell.facts(site.snapshot, new Date(site.now))
   }
 
-  const look = async () => {
+  const lookOnce = async (): Promise<boolean> => {
     clearTimeout(timer)
-    if (busy || stopped) return
-    busy = true
-    await ask().catch((error: unknown) => {
-      link.failed(error)
-      const now = nameOf(error)
-      if (now !== trouble)
-        log('warn', 'api_away', { error: now, say: SAY[now] ?? `The API at ${api.url} does not answer; trying again.` })
-      trouble = now
-    })
-    busy = false
+    if (stopped) return false
+    const applied = await ask().then(
+      () => true,
+      (error: unknown) => {
+        link.failed(error)
+        const now = nameOf(error)
+        const say = SAY[now] ?? `The API at ${api.url} does not answer; trying again.`
+        if (now !== trouble) log('warn', 'api_away', { error: now, say })
+        trouble = now
+        return false
+      },
+    )
     if (!stopped) timer = setTimeout(() => void look(), EVERY_MS * (0.9 + Math.random() * 0.2))
+    return applied
+  }
+
+  /** One at a time. Whoever comes while one is under way is told by the next: that one may have been asked too early. */
+  let current: Promise<boolean> | undefined
+  let next: Promise<boolean> | undefined
+  const look = (): Promise<boolean> => {
+    if (current !== undefined) {
+      next ??= current.then(() => {
+        next = undefined
+        return look()
+      })
+      return next
+    }
+    current = lookOnce().finally(() => {
+      current = undefined
+    })
+    return current
   }
   void look()
 
   return {
-    look: () => void look(),
+    look,
+    version: () => version,
     stop() {
       stopped = true
       clearTimeout(timer)
