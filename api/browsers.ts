@@ -32,7 +32,7 @@ export const otherOrigins = createMiddleware<AppEnv>(async (c, next) => {
   return cors({
     origin: c.env.config.CORS_ORIGINS,
     allowMethods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowHeaders: ['authorization', 'content-type'],
+    allowHeaders: ['authorization', 'content-type', 'last-event-id'],
     exposeHeaders: ['retry-after', 'ratelimit', 'ratelimit-policy'],
     maxAge: 600,
   })(c, next)

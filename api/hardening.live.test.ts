@@ -97,7 +97,7 @@ describe('another origin', () => {
   test('is told only the methods and headers that there are', async () => {
     const { headers } = await ask('https://doors.example.org')
     expect(headers.get('access-control-allow-methods')).toBe('GET,POST,PUT,PATCH,DELETE')
-    expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type')
+    expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type,last-event-id')
     expect(headers.get('access-control-allow-credentials')).toBeNull()
     expect(headers.get('vary')?.toLowerCase()).toContain('origin')
   })

@@ -54,6 +54,7 @@ const withPlatform = async <T>(
 ): Promise<Awaited<T>> => {
   const sql = postgres(env.HYPERDRIVE.connectionString, { max: 5, fetch_types: false, connect_timeout: 5 })
   const db = database(sql)
+  const later: Promise<void>[] = []
   try {
     const config = configOf(env, request)
     return await work({
@@ -62,7 +63,7 @@ const withPlatform = async <T>(
       doorDb: db,
       password: bcryptjs,
       mail: mailOf(config),
-      later: (work) => ctx.waitUntil(work()),
+      later: (work) => void later.push(work()),
       // A fetched response's headers cannot be changed, and every answer of ours gets security headers: so a copy.
       asset: async (name) => {
         const file = await env.ASSETS.fetch(new Request(`https://assets.invalid/${name}`))
@@ -77,7 +78,7 @@ const withPlatform = async <T>(
       https: false,
     })
   } finally {
-    ctx.waitUntil(sql.end({ timeout: 5 }))
+    ctx.waitUntil(Promise.all(later).finally(() => sql.end({ timeout: 5 })))
   }
 }
 

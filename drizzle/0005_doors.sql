@@ -29,6 +29,7 @@ CREATE TABLE "device_events" (
 	"bridge_id" uuid,
 	"command_id" uuid,
 	"note" text,
+	"number" bigint NOT NULL GENERATED ALWAYS AS IDENTITY (sequence name "device_events_number_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	CONSTRAINT "device_events_kind_known" CHECK ("device_events"."kind" in ('door_opened', 'door_closed', 'door_forced', 'door_forced_ended', 'door_held_open_soon', 'door_held_open', 'door_held_open_ended', 'exit_requested', 'tampered', 'tamper_ended', 'door_mode', 'door_unlocked', 'door_refused', 'door_no_answer', 'opened_by_command', 'opened_by_home_assistant', 'reader_online', 'reader_offline', 'door_online', 'door_offline', 'bridge_online', 'bridge_offline', 'broker_lost', 'broker_back'))
 );
 --> statement-breakpoint
@@ -95,6 +96,7 @@ CREATE TABLE "reader_states" (
 );
 --> statement-breakpoint
 ALTER TABLE "bridges" ADD COLUMN "away" boolean DEFAULT false NOT NULL;--> statement-breakpoint
+ALTER TABLE "events" ADD COLUMN "number" bigint NOT NULL GENERATED ALWAYS AS IDENTITY (sequence name "events_number_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1);--> statement-breakpoint
 ALTER TABLE "people" ADD COLUMN "exempt_from_lockdown" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "readers" ADD COLUMN "door_id" uuid;--> statement-breakpoint
 ALTER TABLE "readers" ADD COLUMN "broker_generation" integer DEFAULT 1 NOT NULL;--> statement-breakpoint
@@ -109,10 +111,12 @@ CREATE INDEX "commands_created" ON "commands" USING btree ("created_at","id");--
 CREATE INDEX "commands_waiting" ON "commands" USING btree ("created_at") WHERE "commands"."state" = 'waiting';--> statement-breakpoint
 CREATE INDEX "commands_door" ON "commands" USING btree ("door_id","created_at");--> statement-breakpoint
 CREATE INDEX "commands_reader" ON "commands" USING btree ("reader_id","created_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "device_events_number" ON "device_events" USING btree ("number");--> statement-breakpoint
 CREATE INDEX "device_events_at" ON "device_events" USING btree ("at","id");--> statement-breakpoint
 CREATE INDEX "device_events_door" ON "device_events" USING btree ("door_id","at","id");--> statement-breakpoint
 CREATE INDEX "device_events_reader" ON "device_events" USING btree ("reader_id","at","id");--> statement-breakpoint
 CREATE INDEX "device_events_kind" ON "device_events" USING btree ("kind","at","id");--> statement-breakpoint
+CREATE UNIQUE INDEX "events_number" ON "events" USING btree ("number");--> statement-breakpoint
 CREATE INDEX "doors_name" ON "doors" USING btree ("name","id");--> statement-breakpoint
 CREATE INDEX "doors_hold_schedule" ON "doors" USING btree ("hold_schedule_id");--> statement-breakpoint
 CREATE INDEX "lockdown_readers_lockdown" ON "lockdown_readers" USING btree ("lockdown_id");--> statement-breakpoint

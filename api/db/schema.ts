@@ -345,6 +345,9 @@ export const commands = pgTable(
   ],
 )
 
+/** In the order in which rows were added. Of two transactions at once the later number may be seen first: manage/tail.ts. */
+const inOrder = () => bigint({ mode: 'number' }).generatedAlwaysAsIdentity()
+
 /** What doors, readers and bridges did that was no scan. Of a reader without a door `readerId` alone says whose door it was. Only ever added to. */
 export const deviceEvents = pgTable(
   'device_events',
@@ -358,8 +361,10 @@ export const deviceEvents = pgTable(
     bridgeId: uuid(),
     commandId: uuid(),
     note: text(),
+    number: inOrder(),
   },
   (t) => [
+    uniqueIndex('device_events_number').on(t.number),
     index('device_events_at').on(t.at, t.id),
     index('device_events_door').on(t.doorId, t.at, t.id),
     index('device_events_reader').on(t.readerId, t.at, t.id),
@@ -465,8 +470,10 @@ export const events = pgTable(
     openMs: integer().notNull(),
     snapshot: text(),
     answered: boolean().notNull().default(true),
+    number: inOrder(),
   },
   (t) => [
+    uniqueIndex('events_number').on(t.number),
     index('events_at').on(t.at, t.id),
     index('events_reader').on(t.readerId, t.at, t.id),
     index('events_person').on(t.personId, t.at, t.id),

@@ -76,6 +76,27 @@ export const signedIn = createMiddleware<AppEnv>(async (c, next) => {
   await noteRefusal(c)
 })
 
+/** Is who was let in a while ago still there, with the same rights? For an answer that goes on for longer than a moment. */
+export const isStill = async (platform: Platform, caller: Caller): Promise<boolean> => {
+  const { db, now } = platform
+  if (caller.kind === 'key') {
+    const [key] = await db
+      .select()
+      .from(apiKeys)
+      .where(and(eq(apiKeys.id, caller.id), or(isNull(apiKeys.expiresAt), gt(apiKeys.expiresAt, now()))))
+    if (!key) return false
+    const may = permissionsOf(key.role, key)
+    return may.size === caller.permissions.size && [...may].every((one) => caller.permissions.has(one))
+  }
+  // To watch is not to use: a session that does nothing else ends as idle.
+  const [account] = await db
+    .select({ role: accounts.role, personId: accounts.personId })
+    .from(sessions)
+    .innerJoin(accounts, and(eq(accounts.id, sessions.accountId), eq(accounts.disabled, false)))
+    .where(and(eq(sessions.id, caller.sessionId), isLive(platform)))
+  return account?.role === caller.role && account.personId === caller.personId
+}
+
 /** Whoever asks about themselves: an account, as a program has no self. */
 export const accountOf = (c: Context<AppEnv>) => {
   const { caller } = c.var

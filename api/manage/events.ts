@@ -1,4 +1,4 @@
-import { and, desc, eq, gte, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, gte, lt } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { Decision, Reason } from '../contract/scan.ts'
@@ -9,6 +9,8 @@ import { may, onlyOf } from '../login/guard.ts'
 import type { AppEnv } from '../platform.ts'
 import { Id, instant, param, query, time } from '../validate.ts'
 import { after, is, Paging, toPage } from './page.ts'
+import { EVENT_STREAM, LAST_EVENT_ID, Messages, Resuming, stream } from './stream.ts'
+import type { Feed } from './tail.ts'
 
 const Event = v.object({
   id: Id,
@@ -49,6 +51,16 @@ const filters = {
   decision: v.optional(Decision),
 }
 
+const feed: Feed<{ id: string; at: Date }> = {
+  table,
+  rows: (db, where) =>
+    db
+      .select({ ...columns, number: table.number })
+      .from(table)
+      .where(where)
+      .orderBy(asc(table.number)),
+}
+
 export const events = new Hono<AppEnv>()
   .get(
     '/',
@@ -78,6 +90,21 @@ export const events = new Hono<AppEnv>()
         .orderBy(desc(table.at), desc(table.id))
         .limit(limit + 1)
       return c.json(toPage(rows, limit, (row) => [row.at.toISOString(), row.id]))
+    },
+  )
+  .get(
+    '/stream',
+    may('events:read', 'own:read'),
+    doc('events', 'The record as it is written, each event once; after `Last-Event-ID`, what was recorded since', {
+      schema: Messages,
+      type: EVENT_STREAM,
+      refusals: [401, 403, 422],
+    }),
+    query(v.strictObject({ ...Resuming, ...filters })),
+    async (c) => {
+      const { lastEventId, ...asked } = c.req.valid('query')
+      const last = c.req.header(LAST_EVENT_ID) ?? lastEventId
+      return stream(c, feed, { filters: asked, only: { personId: onlyOf(c) }, last })
     },
   )
   .get(

@@ -307,6 +307,8 @@ const endpoints: Record<string, Line> = {
   'POST /doors/{id}/open': { action: 'commands.create', path: async () => `/doors/${await addLockedDoor()}/open` },
   'POST /readers/{id}/open': { action: 'commands.create', path: async () => `/readers/${await addLocked()}/open` },
   'GET /events': {},
+  'GET /events/stream': {},
+  'GET /device-events/stream': {},
   'GET /events/{id}': { path: () => `/events/${there['events']}` },
   'GET /device-events': {},
   'GET /device-events/{id}': { path: () => `/device-events/${there['device-events']}` },

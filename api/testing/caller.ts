@@ -21,6 +21,11 @@ export const lengthOf = (body: string): Record<string, string> =>
 
 export const replyOf = async (response: Response): Promise<Reply> => {
   const { status, headers } = response
+  // It goes on for as long as somebody listens: who only wants to know whether they get in hears no more of it.
+  if (headers.get('content-type') === 'text/event-stream') {
+    await response.body?.cancel()
+    return { status, headers, body: {} as Body }
+  }
   const text = await response.text()
   const isJson = /json/.test(headers.get('content-type') ?? '')
   return { status, headers, body: isJson ? JSON.parse(text) : ({} as Body) }
