@@ -2,6 +2,7 @@ import { connect } from 'mqtt'
 import type { SiteReader } from '../api/contract/site.ts'
 import { accessLists } from './access-lists.ts'
 import { type Api, askForAccessList, reportSeen } from './ask.ts'
+import { type BrokerConfig, brokerOptions } from './broker-options.ts'
 import type { Config } from './config.ts'
 import type { Link } from './link.ts'
 import { type Log, nameOf } from './log.ts'
@@ -10,7 +11,7 @@ import { known, PROFILES } from './profiles/profiles.ts'
 import { watch } from './watch.ts'
 
 type Options = {
-  config: Pick<Config, 'MQTT_URL' | 'BRIDGE_ID' | 'WATCH'>
+  config: BrokerConfig & Pick<Config, 'BRIDGE_ID' | 'WATCH'>
   api: Api
   link: Link
   log: Log
@@ -24,6 +25,7 @@ type Options = {
  */
 export const aside = ({ config, api, link, log, folder, profiles = PROFILES }: Options) => {
   const client = connect(config.MQTT_URL, {
+    ...brokerOptions(config),
     clientId: `lintel-${config.BRIDGE_ID}-watch`,
     // Every broker speaks it, and nothing here needs more.
     protocolVersion: 4,

@@ -1,4 +1,5 @@
 import { connect, type IPublishPacket, type MqttClient } from 'mqtt'
+import { type BrokerConfig, brokerOptions } from './broker-options.ts'
 import { type Log, nameOf } from './log.ts'
 import { keepsNothing } from './outgoing-store.ts'
 import { statusTopic } from './topics.ts'
@@ -15,10 +16,12 @@ const SESSION_S = 4 * 24 * 3600
  * session is kept. Nothing of ours is queued while the broker is away, so no old answer waits for a door. It begins with
  * `client.connect()`.
  */
-export const connectToBroker = (url: string, bridgeId: string, session: boolean, log: Log): MqttClient => {
+export const connectToBroker = (config: BrokerConfig, bridgeId: string, session: boolean, log: Log): MqttClient => {
+  const url = config.MQTT_URL
   const topic = statusTopic(bridgeId)
   const will = { topic, payload: Buffer.from(OFFLINE), qos: 1, retain: true } as const
   const client = connect(url, {
+    ...brokerOptions(config),
     clientId: `lintel-${bridgeId}`,
     protocolVersion: 5,
     // A session sends what it has at once: not before the bridge knows whose topics these are.

@@ -62,7 +62,7 @@ const start = async (config: Config) => {
   })
   const keep = keepIn(spool, api, link, log)
 
-  const client = connectToBroker(config.MQTT_URL, config.BRIDGE_ID, config.BRIDGE_GROUP === undefined, log)
+  const client = connectToBroker(config, config.BRIDGE_ID, config.BRIDGE_GROUP === undefined, log)
   const echoed = echoTopic(config.BRIDGE_ID)
   let brokerKnows = () => {}
   const echo = echoThrough(

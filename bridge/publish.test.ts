@@ -27,7 +27,7 @@ beforeAll(async () => {
   await once(server, 'listening')
   const address = server.address()
   const port = typeof address === 'object' && address ? address.port : 0
-  client = connectToBroker(`mqtt://127.0.0.1:${port}`, 'test', true, () => {})
+  client = connectToBroker({ MQTT_URL: `mqtt://127.0.0.1:${port}` }, 'test', true, () => {})
   client.options.reconnectPeriod = 10
   publish = publishOn(client)
   client.connect()

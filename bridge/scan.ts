@@ -3,6 +3,7 @@ import { sealingKey } from '../api/contract/envelope.ts'
 import { environment, SetupError } from '../api/contract/environment.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import { askForSite } from './ask.ts'
+import { brokerOptions } from './broker-options.ts'
 import { apiClock } from './clock.ts'
 import { readConfig } from './config.ts'
 import type { Known } from './profiles/hear.ts'
@@ -61,6 +62,7 @@ const scan = async ([name, card]: string[]): Promise<string> => {
   if (topics.size === 0) throw new SetupError(`“${name}” has no topic for answers, so there is nothing to wait for.`)
 
   const client = await connectAsync(config.MQTT_URL, {
+    ...brokerOptions(config),
     protocolVersion: 4,
     connectTimeout: 5_000,
     reconnectPeriod: 0,
