@@ -29,7 +29,7 @@ CREATE TABLE "device_events" (
 	"bridge_id" uuid,
 	"command_id" uuid,
 	"note" text,
-	"number" bigint NOT NULL GENERATED ALWAYS AS IDENTITY (sequence name "device_events_number_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"number" bigint GENERATED ALWAYS AS IDENTITY (sequence name "device_events_number_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	CONSTRAINT "device_events_kind_known" CHECK ("device_events"."kind" in ('door_opened', 'door_closed', 'door_forced', 'door_forced_ended', 'door_held_open_soon', 'door_held_open', 'door_held_open_ended', 'exit_requested', 'tampered', 'tamper_ended', 'door_mode', 'door_unlocked', 'door_refused', 'door_no_answer', 'opened_by_command', 'opened_by_home_assistant', 'reader_online', 'reader_offline', 'door_online', 'door_offline', 'bridge_online', 'bridge_offline', 'broker_lost', 'broker_back'))
 );
 --> statement-breakpoint
@@ -116,13 +116,13 @@ CREATE INDEX "device_events_at" ON "device_events" USING btree ("at","id");--> s
 CREATE INDEX "device_events_door" ON "device_events" USING btree ("door_id","at","id");--> statement-breakpoint
 CREATE INDEX "device_events_reader" ON "device_events" USING btree ("reader_id","at","id");--> statement-breakpoint
 CREATE INDEX "device_events_kind" ON "device_events" USING btree ("kind","at","id");--> statement-breakpoint
-CREATE UNIQUE INDEX "events_number" ON "events" USING btree ("number");--> statement-breakpoint
 CREATE INDEX "doors_name" ON "doors" USING btree ("name","id");--> statement-breakpoint
 CREATE INDEX "doors_hold_schedule" ON "doors" USING btree ("hold_schedule_id");--> statement-breakpoint
 CREATE INDEX "lockdown_readers_lockdown" ON "lockdown_readers" USING btree ("lockdown_id");--> statement-breakpoint
 CREATE INDEX "lockdowns_created" ON "lockdowns" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "lockdowns_in_force" ON "lockdowns" USING btree ("kind") WHERE "lockdowns"."ended_at" is null;--> statement-breakpoint
 ALTER TABLE "readers" ADD CONSTRAINT "readers_door_id_doors_id_fk" FOREIGN KEY ("door_id") REFERENCES "public"."doors"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE UNIQUE INDEX "events_number" ON "events" USING btree ("number");--> statement-breakpoint
 CREATE INDEX "readers_door" ON "readers" USING btree ("door_id");--> statement-breakpoint
 CREATE TRIGGER "device_events_kept" BEFORE UPDATE OR DELETE ON "device_events" FOR EACH ROW EXECUTE FUNCTION "refuse_change"();--> statement-breakpoint
 CREATE TRIGGER "device_events_not_emptied" BEFORE TRUNCATE ON "device_events" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_change"();

@@ -4,6 +4,7 @@ import { mistakesInDoor, saidTopics, toldTopics } from '../contract/doors.ts'
 import { answerTopics, scanTopics } from '../contract/reader-topics.ts'
 import { doors, readers } from '../db/schema.ts'
 import { InvalidFields, invalid, refuse } from '../errors.ts'
+import { isReserved, RESERVED } from './reader-fields.ts'
 
 // What is asked of a door as it would be after it was saved, whichever of its fields was sent.
 
@@ -50,8 +51,7 @@ export const refuseClashesWithDoors = async (tx: Tx, reader: Reader): Promise<vo
 const refuseOwnEcho = (door: SavedDoor): void => {
   const says = [...saidTopics(door)]
   for (const [template, topic] of toldTopics(door)) {
-    if (topic.startsWith('lintel/bridge/'))
-      invalid('settings', 'no door is below lintel/bridge: there the bridges speak')
+    if (isReserved(topic)) invalid('settings', RESERVED)
     if (says.some(([other, where]) => where === topic && other !== template)) {
       invalid('settings', `commands would be heard as what the door says: ${topic}`)
     }

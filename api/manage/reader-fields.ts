@@ -26,3 +26,7 @@ export const timezone = v.pipe(
   v.maxLength(64),
   v.check(isTimezone, 'not an IANA time zone such as Europe/Prague'),
 )
+
+/** Where bridges speak: among themselves, and with Home Assistant of doors. No reader and no door has anything there. */
+export const isReserved = (topic: string): boolean => /^lintel\/(bridge|door)\//.test(topic)
+export const RESERVED = 'must not be below lintel/bridge or lintel/door: there the bridges speak'

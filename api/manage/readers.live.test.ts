@@ -72,6 +72,7 @@ describe('a reader', () => {
     '$SYS/broker',
     '$share/all/a',
     'lintel/bridge/1/echo',
+    'lintel/door/1/set',
     'x'.repeat(501),
   ]
   test.each(TOPICS)('may not use the topic %s', async (topic) => {

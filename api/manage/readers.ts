@@ -16,7 +16,7 @@ import { body, change, Id, line, param, query } from '../validate.ts'
 import { DeviceState, shownState, stateColumns } from './device-state.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 import { refuseClashes, refuseMistakes, type Saved } from './reader-checks.ts'
-import { settings, timezone } from './reader-fields.ts'
+import { isReserved, RESERVED, settings, timezone } from './reader-fields.ts'
 
 /** A topic that is published on: literal, to the letter (a leading slash counts), and not one of the broker's own. */
 const topic = v.pipe(
@@ -25,7 +25,7 @@ const topic = v.pipe(
   v.maxLength(500),
   v.check((name) => !/[+#]/.test(name), 'must not have the wildcards + or #'),
   v.check((name) => !name.startsWith('$'), 'must not start with $: such topics are the broker’s own'),
-  v.check((name) => !name.startsWith('lintel/bridge/'), 'must not be below lintel/bridge: there the bridges speak'),
+  v.check((name) => !isReserved(name), RESERVED),
   v.check(isPlainText, 'must not contain control characters'),
 )
 

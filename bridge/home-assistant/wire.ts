@@ -1,5 +1,6 @@
 import { connect } from 'mqtt'
 import { cutOff } from '../broker.ts'
+import { type BrokerConfig, brokerOptions } from '../broker-options.ts'
 import type { Config } from '../config.ts'
 import { type Echo, echoThrough } from '../echo.ts'
 import { type Log, nameOf } from '../log.ts'
@@ -24,8 +25,10 @@ export type Wire = {
  * A connection of its own, with nothing queued and nothing kept, so that it cannot hold up a door. How long an order can have
  * waited is found out as the bridge finds it out of scans: by an echo through the broker. One that hangs is ended.
  */
-export const wireTo = ({ MQTT_URL, BRIDGE_ID }: Pick<Config, 'MQTT_URL' | 'BRIDGE_ID'>, log: Log): Wire => {
-  const client = connect(MQTT_URL, {
+export const wireTo = (config: BrokerConfig & Pick<Config, 'BRIDGE_ID'>, log: Log): Wire => {
+  const { BRIDGE_ID } = config
+  const client = connect(config.MQTT_URL, {
+    ...brokerOptions(config),
     clientId: `lintel-${BRIDGE_ID}-home-assistant`,
     // Every broker speaks it, and nothing here needs more.
     protocolVersion: 4,
