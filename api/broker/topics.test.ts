@@ -57,11 +57,13 @@ describe('a topic and a filter', () => {
   })
 
   test('two filters meet when there is a topic of the world that fits both; the tree of places agrees', () => {
+    // `/#` and `+` would share the empty topic alone, which nobody can publish on: they meet all the same, which grants nobody more.
+    const world = ['', ...WORLD]
     fc.assert(
       fc.property(anyFilter, fc.array(anyFilter, { maxLength: 5 }), (one, others) => {
         const tree = places<string>()
         for (const other of others) tree.add(other, other)
-        const here = WORLD.filter((topic) => fits(one, topic))
+        const here = world.filter((topic) => fits(one, topic))
         const meeting = others.filter((other) => here.some((topic) => fits(other, topic)))
         expect(others.filter((other) => meet(one, other))).toEqual(meeting)
         expect([...tree.meeting(one)].sort()).toEqual([...new Set(meeting)].sort())
