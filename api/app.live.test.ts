@@ -70,7 +70,11 @@ describe('/openapi.json', () => {
       })
       const [[status, answer] = []] = Object.entries(operation.responses).filter(([code]) => code.startsWith('2'))
       expect({ name, status }).toEqual({ name, status: expect.stringMatching(/^20[0124]$/) })
-      const type = name.includes('/internal/') ? 'application/jose' : 'application/json'
+      const type = name.includes('/internal/')
+        ? 'application/jose'
+        : name.endsWith('/stream')
+          ? 'text/event-stream'
+          : 'application/json'
       if (status !== '204') expect({ name, types: Object.keys(answer?.content ?? {}) }).toEqual({ name, types: [type] })
     }
   })

@@ -27,7 +27,6 @@ import { bridges } from './manage/bridges.ts'
 import { brokerAccounts } from './manage/broker-accounts.ts'
 import { cards } from './manage/cards.ts'
 import { commands, doorOpening, readerOpening } from './manage/commands.ts'
-import { deviceEventStream } from './manage/device-event-stream.ts'
 import { deviceEvents } from './manage/device-events.ts'
 import { doors } from './manage/doors.ts'
 import { enrolments } from './manage/enrolments.ts'
@@ -131,7 +130,6 @@ export const management = new Hono<AppEnv>()
   .route('/accounts', invitations)
   .route('/api-keys', keys)
   .route('/events', events)
-  .route('/device-events', deviceEventStream)
   .route('/device-events', deviceEvents)
   .route('/explain', explain)
   .route('/audit', audit)

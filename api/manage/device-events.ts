@@ -1,4 +1,4 @@
-import { and, desc, eq, gte, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, gte, lt } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { DEVICE_EVENTS } from '../contract/device-events.ts'
@@ -9,6 +9,8 @@ import { may } from '../login/guard.ts'
 import type { AppEnv } from '../platform.ts'
 import { Id, instant, param, query, time } from '../validate.ts'
 import { after, is, Paging, toPage } from './page.ts'
+import { EVENT_STREAM, LAST_EVENT_ID, Messages, Resuming, stream } from './stream.ts'
+import type { Feed } from './tail.ts'
 
 const Kind = v.picklist(DEVICE_EVENTS)
 
@@ -24,6 +26,18 @@ const DeviceEvent = v.object({
   note: v.nullable(v.string()),
 })
 
+const columns = {
+  id: table.id,
+  at: table.at,
+  receivedAt: table.receivedAt,
+  kind: table.kind,
+  doorId: table.doorId,
+  readerId: table.readerId,
+  bridgeId: table.bridgeId,
+  commandId: table.commandId,
+  note: table.note,
+}
+
 const filters = {
   from: v.optional(instant),
   to: v.optional(instant),
@@ -31,6 +45,16 @@ const filters = {
   doorId: v.optional(Id),
   readerId: v.optional(Id),
   bridgeId: v.optional(Id),
+}
+
+const feed: Feed<{ id: string; at: Date }> = {
+  table,
+  rows: (db, where) =>
+    db
+      .select({ ...columns, number: table.number })
+      .from(table)
+      .where(where)
+      .orderBy(asc(table.number)),
 }
 
 export const deviceEvents = new Hono<AppEnv>()
@@ -45,7 +69,7 @@ export const deviceEvents = new Hono<AppEnv>()
     async (c) => {
       const { limit, cursor, from, to, kind, doorId, readerId, bridgeId } = c.req.valid('query')
       const rows = await c.env.db
-        .select()
+        .select(columns)
         .from(table)
         .where(
           and(
@@ -64,13 +88,32 @@ export const deviceEvents = new Hono<AppEnv>()
     },
   )
   .get(
+    '/stream',
+    may('device-events:read'),
+    doc(
+      'device-events',
+      'What devices do as it is recorded, each once; after `Last-Event-ID`, what was recorded since',
+      {
+        schema: Messages,
+        type: EVENT_STREAM,
+        refusals: [401, 403, 422],
+      },
+    ),
+    query(v.strictObject({ ...Resuming, ...filters })),
+    async (c) => {
+      const { lastEventId, ...asked } = c.req.valid('query')
+      const last = c.req.header(LAST_EVENT_ID) ?? lastEventId
+      return stream(c, feed, { filters: asked, only: { personId: undefined }, last })
+    },
+  )
+  .get(
     '/:id',
     may('device-events:read'),
     doc('device-events', 'One of them', { schema: DeviceEvent }),
     param('id'),
     async (c) => {
       const { id } = c.req.valid('param')
-      const [row] = await c.env.db.select().from(table).where(eq(table.id, id))
+      const [row] = await c.env.db.select(columns).from(table).where(eq(table.id, id))
       return c.json(found(row, 'device event'))
     },
   )

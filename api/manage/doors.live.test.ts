@@ -57,7 +57,7 @@ test('a change of a door replaces its settings as a whole, and is on record', as
 
 test.each<[string, object, string]>([
   ['of a profile that nobody knows', { profile: 'baroque' }, 'profile'],
-  ['of a profile of readers', { profile: 'plain' }, 'profile'],
+  ['of a profile of readers', { profile: 'json' }, 'profile'],
   ['without what its profile needs', { settings: {} }, 'settings.command'],
   ['with a setting that its profile has not', { settings: { command: 'a/b', relay: 1 } }, 'settings.relay'],
   ['with a topic of many', { settings: { command: 'a/#' } }, 'settings.command'],
@@ -156,5 +156,5 @@ describe('a door that is in use', () => {
 
 test('the kinds of doors are told with their settings', async () => {
   const { body } = await admin.get('/door-profiles')
-  expect(body.items).toEqual(DOORS.map(({ says: _, tells: __, ...shown }) => shown))
+  expect(body.items).toEqual(DOORS.map(({ says: _, tells: __, own: ___, ...shown }) => shown))
 })

@@ -43,6 +43,8 @@ describe('a reader', () => {
         pinScheduleId: null,
         pinAlone: false,
         keyGeneration: 0,
+        doorId: null,
+        brokerGeneration: 1,
       },
     })
   })
