@@ -77,6 +77,56 @@ describe('a firmware’s own namespace', () => {
   })
 })
 
+/** A reader and a door of one firmware: their profiles, topics and settings, what the device subscribes to, and what opens it. */
+const ONE_DEVICE: [string, Partial<Site['readers'][number]>, Partial<Site['doors'][number]>, string, string][] = [
+  ['espeasy', { topic: '/dilny/rfid/Tag' }, { settings: { node: '/dilny', gpio: 12 } }, '/dilny/#', '/dilny/cmd'],
+  ['tasmota', { topic: 'tele/door1/SENSOR' }, { settings: { device: 'door1' } }, 'cmnd/door1/#', 'cmnd/door1/POWER1'],
+  [
+    'esphome',
+    { topic: 'hall/card', settings: { prefix: 'hall' } },
+    { settings: { prefix: 'hall', lock: 'strike' } },
+    'hall/+/+/command',
+    'hall/lock/strike/command',
+  ],
+  [
+    'z2m-lock',
+    { topic: 'zigbee2mqtt/front' },
+    { settings: { topic: 'zigbee2mqtt/front' } },
+    'zigbee2mqtt/#',
+    'zigbee2mqtt/front/set',
+  ],
+  [
+    'esp-rfid-v2',
+    { topic: '/rfid/send', unit: 'hall' },
+    { settings: { base: '/rfid', unit: 'hall' } },
+    '/rfid/cmd',
+    '/rfid/cmd',
+  ],
+  [
+    'homekey-esp32',
+    { topic: '4c11ae/homekey/auth' },
+    { settings: { client: '4c11ae' } },
+    '4c11ae/homekit/+',
+    '4c11ae/homekit/set_target_state',
+  ],
+]
+
+test.each(ONE_DEVICE)(
+  'a device of %s that reads and opens has one set of rights',
+  (profile, reads, opens, own, told) => {
+    const [one, other] = [reader({ profile, ...reads }), door({ profile, ...opens })]
+    const rules = rulesOf(site({ readers: [one], doors: [other] }), NOW)
+    const [asReader, asDoor] = [accountOf(rules, 'reader', one), accountOf(rules, 'door', other)]
+    expect(asDoor.publish).toEqual(asReader.publish)
+    expect(asDoor.subscribe).toEqual(asReader.subscribe)
+    for (const { username } of [asReader, asDoor]) {
+      expect(may(rules, username, 'subscribe', own)).toBe(true)
+      expect(may(rules, username, 'publish', one.topic)).toBe(true)
+      expect(may(rules, username, 'publish', told)).toBe(false)
+    }
+  },
+)
+
 describe('what somebody set up', () => {
   test.each([
     ['lintel/bridge/x/echo', 'It is for bridges alone.'],

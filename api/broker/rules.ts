@@ -118,7 +118,10 @@ const thingsOf = ({ readers, doors }: Pick<Site, 'readers' | 'doors'>): Thing[] 
   ...doors.flatMap((door) => {
     const profile = doorNamed(door.profile)
     if (!profile) return []
-    const known = { vars: varsOfDoor(door), places: new Set(Object.keys(profile.settings)), unit: null }
+    const vars = varsOfDoor(door)
+    // Where devices share a topic, a door's is a setting.
+    const unit = typeof vars['unit'] === 'string' ? vars['unit'] : null
+    const known = { vars, places: new Set(Object.keys(profile.settings)), unit }
     return [thing({ kind: 'door', ...door, generation: door.brokerGeneration }, profile, known)]
   }),
 ]

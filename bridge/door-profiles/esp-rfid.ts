@@ -1,6 +1,6 @@
 import { addressLines, doneLine, eventLines, ip } from '../profiles/esp-rfid.ts'
-import { espRfidV13 } from '../profiles/esp-rfid-v1.3.ts'
-import { door, espRfidV2 } from '../profiles/esp-rfid-v2.ts'
+import { espRfidV13, own as ownV13 } from '../profiles/esp-rfid-v1.3.ts'
+import { door, espRfidV2, own as ownV2 } from '../profiles/esp-rfid-v2.ts'
 import type { Hear, Pointer, Profile, Setting } from '../profiles/profile.ts'
 
 const base: Setting = { kind: 'topic', required: true, says: 'The topic of its configuration, such as /rfid.' }
@@ -31,6 +31,7 @@ export const espRfidV13Door: Profile = {
   hears: [...addressLines('{base...}/sync', '/door'), ...addressLines('{base...}', '/door'), ...beside('/door', [])],
   grant: espRfidV13.grant,
   deny: [],
+  own: ownV13,
 }
 
 export const espRfidV2Door: Profile = {
@@ -45,4 +46,5 @@ export const espRfidV2Door: Profile = {
   hears: beside('/hostname', [doneLine]),
   grant: espRfidV2.grant,
   deny: [],
+  own: ownV2,
 }

@@ -1,4 +1,4 @@
-import { espeasy, pulse, stateLines } from '../profiles/espeasy.ts'
+import { espeasy, own, pulse, stateLines } from '../profiles/espeasy.ts'
 import type { Effects, Profile } from '../profiles/profile.ts'
 
 const gpio = (value: 0 | 1): Effects => [[{ topic: '{node...}/cmd', payload: `GPIO,{gpio},${value}` }]]
@@ -24,4 +24,5 @@ export const espeasyRelay: Profile = {
   deny: [],
   hold: gpio(1),
   release: gpio(0),
+  own,
 }

@@ -1,4 +1,4 @@
-import { contact, esphome, lock, openers, press, stateLines, switchTopic } from '../profiles/esphome.ts'
+import { contact, esphome, lock, openers, own, press, stateLines, switchTopic } from '../profiles/esphome.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { openThenShut, shut } from './shut.ts'
 
@@ -58,4 +58,5 @@ export const esphomeDoor: Profile = {
   deny: [],
   hold: [[{ topic: lock, payload: '{opensBy}' }], [{ topic: switchTopic, payload: 'ON', without: ['button'] }]],
   release: [[{ topic: lock, payload: 'LOCK' }], [{ topic: switchTopic, payload: 'OFF', without: ['button'] }]],
+  own,
 }

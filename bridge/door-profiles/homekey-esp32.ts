@@ -1,4 +1,4 @@
-import { homekeyEsp32, stateLines, target } from '../profiles/homekey-esp32.ts'
+import { homekeyEsp32, own, stateLines, target } from '../profiles/homekey-esp32.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { openThenShut, shut } from './shut.ts'
 
@@ -21,4 +21,5 @@ export const homekeyDoor: Profile = {
   deny: [],
   hold: [[UNLOCKED]],
   release: [[LOCKED]],
+  own,
 }

@@ -44,4 +44,10 @@ export const tasmotaRelay: Profile = {
       { topic: `${cmnd}PulseTime{relay}`, payload: '{pulseTime}' },
     ],
   ]),
+  // As a reader on it calls it that has the prefix first.
+  own: {
+    device: 'tele/{device}/',
+    publish: ['tele/{device}/#', 'stat/{device}/#', '{device}/tele/#', '{device}/stat/#'],
+    subscribe: ['cmnd/{device}/#', '{device}/cmnd/#'],
+  },
 }

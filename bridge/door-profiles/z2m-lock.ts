@@ -1,5 +1,5 @@
 import type { Effect, Profile } from '../profiles/profile.ts'
-import { base } from '../profiles/z2m.ts'
+import { base, own } from '../profiles/z2m.ts'
 import { stateLines, z2mLock } from '../profiles/z2m-lock.ts'
 import { openThenShut, shut } from './shut.ts'
 
@@ -22,4 +22,5 @@ export const z2mDoor: Profile = {
   deny: [],
   hold: [[set('UNLOCK')]],
   release: [[set('LOCK')]],
+  own,
 }

@@ -1,5 +1,8 @@
 import { accessLines, addressLines, decides, eventLines, ip, removeMessage, userMessage, wiegand } from './esp-rfid.ts'
-import type { Profile } from './profile.ts'
+import type { Own, Profile } from './profile.ts'
+
+/** Of the device, whether it reads or opens. */
+export const own: Own = { device: '{base...} {unit}', publish: ['{base...}/accesslist'] }
 
 /** Commands go to the base topic, which all units share: so they name the unit's address. It reads 255 bytes at most. */
 export const espRfidV13: Profile = {
@@ -27,5 +30,5 @@ export const espRfidV13: Profile = {
     remove: [userMessage('{base...}', '0', false), removeMessage('{base...}')],
   },
   noticed: ['+/send', '/+/send'],
-  own: { device: '{base...} {unit}', publish: ['{base...}/accesslist'] },
+  own,
 }

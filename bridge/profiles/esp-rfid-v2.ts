@@ -10,7 +10,7 @@ import {
   userMessage,
   wiegand,
 } from './esp-rfid.ts'
-import type { Profile, Setting } from './profile.ts'
+import type { Own, Profile, Setting } from './profile.ts'
 
 export const door: Setting = {
   kind: 'number',
@@ -18,6 +18,9 @@ export const door: Setting = {
   max: 3,
   says: 'Which of several relays to open, from 0; all of them, when left out.',
 }
+
+/** Of the device, whether it reads or opens. */
+export const own: Own = { device: '{base...} {unit}', publish: ['{base...}/accesslist'] }
 
 /** RC522 readers are `hex`, PN532 readers `hex-unpadded` in every version. */
 export const espRfidV2: Profile = {
@@ -50,5 +53,5 @@ export const espRfidV2: Profile = {
     remove: [removeMessage('{base...}/cmd')],
   },
   noticed: ['+/send', '/+/send'],
-  own: { device: '{base...} {unit}', publish: ['{base...}/accesslist'] },
+  own,
 }

@@ -1,4 +1,4 @@
-import type { Effects, Hear, Profile } from './profile.ts'
+import type { Effects, Hear, Own, Profile } from './profile.ts'
 
 export const stateLines: readonly Hear[] = [
   {
@@ -16,6 +16,9 @@ export const pulse: Effects = [
   [{ topic: '{node...}/cmd', payload: 'LongPulse_mS,{gpio},1,{openMs:upTo15000}' }],
   [{ topic: '{node...}/cmd', payload: 'LongPulse,{gpio},1,{openSeconds}' }],
 ]
+
+/** Of the device, whether it reads or opens. */
+export const own: Own = { device: '{node...}', publish: ['{node...}/+/+'], subscribe: ['{node...}/#'] }
 
 /** `LongPulse_mS` lets go by itself; a literal 1 on `…/GPIO/n` would stay on. */
 export const espeasy: Profile = {
@@ -60,5 +63,5 @@ export const espeasy: Profile = {
   grant: [...pulse, [{ topic: '{replyTopic}', payload: '1' }]],
   deny: [[{ topic: '{node...}/cmd', payload: 'event,{denyEvent}=1' }], [{ topic: '{replyTopic}', payload: '0' }]],
   noticed: ['+/+/Tag', '/+/+/Tag'],
-  own: { device: '{node...}', publish: ['{node...}/+/+'], subscribe: ['{node...}/#'] },
+  own,
 }

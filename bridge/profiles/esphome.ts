@@ -1,4 +1,4 @@
-import type { Effects, Hear, Profile, Setting } from './profile.ts'
+import type { Effects, Hear, Own, Profile, Setting } from './profile.ts'
 
 /** What of it can open. */
 export const openers: Readonly<Record<string, Setting>> = {
@@ -23,6 +23,13 @@ export const stateLines: readonly Hear[] = [
 export const lock = '{prefix}/lock/{lock}/command'
 export const switchTopic = '{prefix}/switch/{switch}/command'
 export const press: Effects = [[{ topic: '{prefix}/button/{button}/command', payload: 'PRESS' }]]
+
+/** Of the device, whether it reads or opens. */
+export const own: Own = {
+  device: '{prefix}',
+  publish: ['{prefix}/+/+/state', '{prefix}/debug'],
+  subscribe: ['{prefix}/+/+/command', '{prefix}/+/+/+/command'],
+}
 
 /** ESPHome has no topic of its own for cards: whoever writes the YAML publishes `x` of `on_tag` where they like. */
 export const esphome: Profile = {
@@ -58,9 +65,5 @@ export const esphome: Profile = {
     [{ topic: '{prefix}/button/{denyButton}/command', payload: 'PRESS' }],
     [{ topic: '{replyTopic}', payload: '0' }],
   ],
-  own: {
-    device: '{prefix}',
-    publish: ['{prefix}/+/+/state', '{prefix}/debug'],
-    subscribe: ['{prefix}/+/+/command', '{prefix}/+/+/+/command'],
-  },
+  own,
 }

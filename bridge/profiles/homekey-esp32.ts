@@ -1,4 +1,4 @@
-import type { Hear, Profile } from './profile.ts'
+import type { Hear, Own, Profile } from './profile.ts'
 
 /** Bytes of a tag's own number (ISO 14443-3): 4, 7 or 10. No tag can say that it is a HomeKey, whose id has another length. */
 const TAG = '[0-9A-Fa-f]{8}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}'
@@ -16,6 +16,9 @@ export const stateLines: readonly Hear[] = [
   },
   { topic: '{client...}/status', kept: true, is: 'presence', yes: { '': 'online' }, no: { '': 'offline' } },
 ]
+
+/** Of the device, whether it reads or opens. */
+export const own: Own = { device: '{client...}', subscribe: ['{client...}/homekit/+'] }
 
 /** A HomeKey is proven to the device, which says whose it is; a tag is only read. */
 export const homekeyEsp32: Profile = {
@@ -54,5 +57,5 @@ export const homekeyEsp32: Profile = {
   grant: [[{ topic: target, payload: '0' }]],
   deny: [],
   noticed: ['+/homekey/auth'],
-  own: { device: '{client...}', subscribe: ['{client...}/homekit/+'] },
+  own,
 }
