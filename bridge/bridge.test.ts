@@ -87,7 +87,15 @@ beforeEach(async () => {
   }
   const log: Log = (level, event, fields = {}) => logged.push(JSON.stringify({ level, event, ...fields }))
   const file = { read: async () => undefined, write: async () => {} }
-  const doors = await doorsOn({ api, publish: publishing, age: () => waited, file, news: board, log })
+  const doors = await doorsOn({
+    api,
+    publish: publishing,
+    age: () => waited,
+    file,
+    record: async () => {},
+    news: board,
+    log,
+  })
   bridge = bridgeOn({
     api,
     age: () => waited,

@@ -79,7 +79,15 @@ const start = async (config: Config) => {
   const publish = publishOn(client)
   const deviceEvents = await openDeviceEvents({ config, api, folder, news, link, log })
   const owed = sealedFile(join(folder, 'owed'), api.key, 'owed')
-  const doors = await doorsOn({ api, publish, age: echo.age, file: owed, news, log })
+  const doors = await doorsOn({
+    api,
+    publish,
+    age: echo.age,
+    file: owed,
+    record: deviceEvents.openedByHomeAssistant,
+    news,
+    log,
+  })
   const bridge = bridgeOn({
     api,
     age: echo.age,

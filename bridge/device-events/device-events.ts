@@ -25,7 +25,11 @@ type Parts = {
   log: Log
 }
 
-export type DeviceEvents = { close(): Promise<void> }
+export type DeviceEvents = {
+  /** Home Assistant is about to open a door: resolves when that is safe on this disk, and rejects when it is not. */
+  openedByHomeAssistant(door: DoorRef): Promise<void>
+  close(): Promise<void>
+}
 
 /** So much may wait on disk while the API is away: some 400,000 events. What comes then is lost, and the log counts it. Bytes. */
 const MOST_BYTES = 64 << 20
@@ -85,9 +89,16 @@ export const openDeviceEvents = async ({ config, api, folder, news, link, log }:
     return date
   }
 
-  const record = (kind: DeviceEventKind, at: number, about: Omit<DeviceEvent, 'id' | 'at' | 'kind'> = {}): void => {
+  const put = (
+    kind: DeviceEventKind,
+    at: number,
+    about: Omit<DeviceEvent, 'id' | 'at' | 'kind'> = {},
+  ): Promise<void> => {
     log('debug', 'device_event', { kind, ...about })
-    spool.put({ id: v7(), at: dated(at).toISOString(), kind, ...about }).catch(() => lost.count(kind))
+    return spool.put({ id: v7(), at: dated(at).toISOString(), kind, ...about })
+  }
+  const record = (...event: Parameters<typeof put>): void => {
+    put(...event).catch(() => lost.count(event[0]))
   }
 
   const doorAt = (ref: DoorRef) => {
@@ -245,6 +256,7 @@ export const openDeviceEvents = async ({ config, api, folder, news, link, log }:
   }, TICK_MS)
 
   return {
+    openedByHomeAssistant: (door) => put('opened_by_home_assistant', performance.now(), door),
     async close() {
       closed = true
       clearInterval(ticking)
@@ -263,11 +275,11 @@ const SETTLING_MS = 5_000
 const READER = ['reader_online', 'reader_offline'] as const
 const DOOR = ['door_online', 'door_offline'] as const
 
-/** Of a scan there is an event already. */
+/** Of a scan there is an event already, and of an order of Home Assistant's since before it went out. */
 const OPENED_BY = {
   scan: undefined,
   command: 'opened_by_command',
-  home_assistant: 'opened_by_home_assistant',
+  home_assistant: undefined,
 } as const satisfies Record<By['by'], DeviceEventKind | undefined>
 
 const CAME_OF = { opened: 'door_unlocked', refused: 'door_refused', no_answer: 'door_no_answer' } as const

@@ -45,6 +45,8 @@ let logged: string[]
 let disk: Buffer | undefined
 let publish: (message: Message) => Promise<void>
 let waited: number
+let record: () => Promise<void>
+let recorded: string[]
 let diskMs: number
 let board: ReturnType<typeof newsBoard>
 let doors: Doors
@@ -69,6 +71,10 @@ const start = async () => {
         disk = content
       },
     },
+    record: async (_, by) => {
+      await record()
+      recorded.push(by)
+    },
     news: board,
     log: (level, event, fields = {}) => logged.push(JSON.stringify({ level, event, ...fields })),
   })
@@ -83,6 +89,8 @@ beforeEach(async () => {
   logged = []
   disk = undefined
   publish = async () => {}
+  record = async () => {}
+  recorded = []
   waited = 0
   diskMs = 0
   all = []
@@ -151,6 +159,24 @@ test('a Shelly’s reply is about the opening whose number it names, and an erro
   say('lintel/rpc', { ...reply, id: ids[0], result: { was_on: false } })
   expect(await one).toEqual(delivered('opened'))
   expect(is()).toEqual(expect.arrayContaining(['opened', 'refused']))
+})
+
+test('what Home Assistant opens is on record first, and is not opened where it cannot be', async () => {
+  await use(plain())
+  const home: By = { by: 'home_assistant' }
+  publish = async () => void recorded.push('out')
+  expect(await open(home)).toEqual(delivered('sent'))
+  expect(recorded).toEqual(['home_assistant', 'out'])
+  record = () => Promise.reject(new Error('the disk is full'))
+  expect(await open(home)).toEqual(refused('not_possible'))
+  expect(published).toHaveLength(1)
+  record = async () => void doors.use([plain({ lockdown: { until: null } })], [])
+  expect(await open(home)).toEqual(refused('locked_down'))
+  record = async () => {}
+  doors.use([plain()], [])
+  publish = away
+  expect(await open(home)).toEqual(refused('broker_away'))
+  expect([published.length, is().filter((what) => what === 'refused').length]).toEqual([1, 2])
 })
 
 test('to tell waits for no feedback', async () => {

@@ -46,6 +46,8 @@ type Parts = {
   age(): number
   /** Where it keeps what doors are still owed. */
   file: SealedFile
+  /** Resolves when an opening that is on record nowhere else is safe on this disk: before that it does not go out. */
+  record(door: DoorRef, by: 'home_assistant'): Promise<void>
   news: NewsBoard
   log: Log
 }
@@ -91,7 +93,7 @@ const standingIn = (mode: DoorMode): Standing =>
   isOpenMode(mode) ? 'open' : mode === 'lockdown' || mode === 'locked' ? 'shut' : 'free'
 
 /** Everything that opens a door, or keeps it open or shut: for scans, for commands, and by the site. */
-export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Promise<Doors> => {
+export const doorsOn = async ({ api, publish, age, file, record, news, log }: Parts): Promise<Doors> => {
   let places = new Map<string, Place>()
   let listeners = listenersOf<{ door: SiteDoor; place: Place }>([])
   const states = new Map<string, State>()
@@ -184,6 +186,19 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
       const lost = needsAddress(place.profile) && state.addresses.only() === undefined
       return refused(lost ? 'no_address' : 'not_possible')
     }
+    if (by.by === 'home_assistant') {
+      try {
+        await record(ref, by.by)
+      } catch (error) {
+        log('error', 'not_kept', { door: key, error: nameOf(error) })
+        return refused('not_possible')
+      }
+      // The site may have become another one meanwhile.
+      if (modeNow(places.get(key) ?? place).mode === 'lockdown') {
+        news.tell({ is: 'refused', door: ref, by })
+        return refused('locked_down')
+      }
+    }
     if (scanId !== undefined) state.last = { scanId, until: performance.now() + place.openMs }
     const expected = saysWhatItDid(place.listened) ? feedback.expect(ref, number, by) : undefined
     try {
@@ -192,6 +207,7 @@ export const doorsOn = async ({ api, publish, age, file, news, log }: Parts): Pr
       expected?.leave()
       delete state.last
       log('warn', 'door_not_told', { door: key, error: nameOf(error) })
+      if (by.by === 'home_assistant') news.tell({ is: 'refused', door: ref, by })
       return refused(until <= performance.now() ? 'expired' : 'broker_away')
     }
     news.tell({ is: 'opening', door: ref, forMs: place.openMs, by })
