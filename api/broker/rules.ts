@@ -287,5 +287,9 @@ export const may = (
 const OF_BRIDGES = 'lintel-'
 
 /** Whoever came with a bridge's client id would take its place: so these are for that bridge's account alone. */
-export const mayBeCalled = (account: Holder, clientId: string): boolean =>
-  !clientId.startsWith(OF_BRIDGES) || (account.kind === 'bridge' && clientId === `${OF_BRIDGES}${account.id}`)
+export const mayBeCalled = ({ kind, id }: Holder, clientId: string): boolean => {
+  if (!clientId.startsWith(OF_BRIDGES)) return true
+  const own = `${OF_BRIDGES}${id}`
+  // It has more connections than one, each with a name of its own behind that.
+  return kind === 'bridge' && (clientId === own || clientId.startsWith(`${own}-`))
+}

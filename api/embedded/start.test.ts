@@ -69,6 +69,8 @@ test('the first start says all that is needed, the demo works, and nothing is lo
   expect(second.code).toBe(1)
   expect(second.said).toMatch(/^lintel: DATA_DIR .* is in use by process \d+\. Stop that one/m)
 
+  // All of the bridge's connections are let in with its account.
+  expect(first.text()).not.toMatch(/_away/)
   first.child.kill('SIGKILL')
   await once(first.child, 'exit')
   const again = start(START, site)
