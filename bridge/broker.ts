@@ -1,3 +1,6 @@
+import type { ClientRequest } from 'node:http'
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { connect, type IPublishPacket, type MqttClient } from 'mqtt'
 import { type BrokerConfig, brokerOptions } from './broker-options.ts'
 import { type Log, nameOf } from './log.ts'
@@ -20,8 +23,14 @@ export const connectToBroker = (config: BrokerConfig, bridgeId: string, session:
   const url = config.MQTT_URL
   const topic = statusTopic(bridgeId)
   const will = { topic, payload: Buffer.from(OFFLINE), qos: 1, retain: true } as const
+  const options = brokerOptions(config)
+  const finishRequest = (request: ClientRequest) => {
+    request.once('socket', (socket) => underWebSocket.set(client, socket))
+    request.end()
+  }
   const client = connect(url, {
-    ...brokerOptions(config),
+    ...options,
+    wsOptions: { ...options.wsOptions, finishRequest },
     clientId: `lintel-${bridgeId}`,
     protocolVersion: 5,
     // A session sends what it has at once: not before the bridge knows whose topics these are.
@@ -89,8 +98,19 @@ export const leaveBroker = async (client: MqttClient, bridgeId: string): Promise
 /** End the connection without letting what was written on it arrive: a door must not open by it later. */
 export const cutOff = (client: MqttClient): void => {
   const socket = socketOf(client)
-  if (socket && 'resetAndDestroy' in socket && typeof socket.resetAndDestroy === 'function') socket.resetAndDestroy()
+  if (socket instanceof TLSSocket) resetAtEnd(socket)
+  else socket?.resetAndDestroy()
   client.stream.destroy()
+}
+
+/**
+ * Node resets a TCP connection, but not one that carries TLS: there what carries it has to be told by the name that it has
+ * inside Node. Where that is another one some day, the connection is closed as any.
+ */
+const resetAtEnd = (socket: TLSSocket): void => {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  const carrier: unknown = isObject(handle) ? Reflect.get(handle, '_parent') : undefined
+  if (isObject(carrier) && 'close' in carrier && 'reset' in carrier) carrier.close = carrier.reset
 }
 
 /** A message as it came. With QoS 1 it has an id, and the broker sends it again until it is acknowledged. */
@@ -189,16 +209,12 @@ export const hearFrom = (
  * MQTT.js leaves Nagle's algorithm on, and each answer then waits for the broker's delayed ACK: 44 ms instead of 3 on
  * Linux.
  */
-const sendAtOnce = (client: MqttClient) => {
-  const socket = socketOf(client)
-  if (socket && 'setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true)
-}
+const sendAtOnce = (client: MqttClient) => socketOf(client)?.setNoDelay(true)
 
-/** The stream is a socket, or wraps one, by the kind of URL. */
-const socketOf = ({ stream }: MqttClient): object | undefined => {
-  const socket = 'setNoDelay' in stream ? stream : 'socket' in stream ? stream.socket : undefined
-  const raw = isObject(socket) && '_socket' in socket ? socket._socket : socket
-  return isObject(raw) ? raw : undefined
-}
+/** Of clients whose URL says ws: or wss:, what carries the WebSocket: their stream does not tell. */
+const underWebSocket = new WeakMap<MqttClient, Socket>()
+
+const socketOf = (client: MqttClient): Socket | undefined =>
+  client.stream instanceof Socket ? client.stream : underWebSocket.get(client)
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
