@@ -93,7 +93,9 @@ describe.each(['mqtts', 'wss'] as const)('a connection by %s', (kind) => {
     await eventually(() => expect(said).toContainEqual(expect.objectContaining({ event: 'broker_connected' })))
     expect(client.connected).toBe(true)
     const { port } = new URL(urls[kind])
-    const mine = noDelay.mock.contexts.filter((socket) => String(socket.remotePort) === port)
+    const mine = noDelay.mock.contexts.filter(
+      (socket) => socket instanceof TLSSocket && String(socket.remotePort) === port,
+    )
     expect(mine).toContainEqual(expect.objectContaining({ encrypted: true, authorized: true }))
   })
 

@@ -1,7 +1,12 @@
 import { eq } from 'drizzle-orm'
+import * as v from 'valibot'
 import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
+import { Proxies } from '../client-address.ts'
+import { readConfig } from '../config.ts'
 import { accounts, deviceEvents, events, sessions } from '../db/schema.ts'
-import { startTestApi, type TestApi } from '../testing/api.ts'
+import { bcrypt } from '../login/bcrypt.ts'
+import { asset, listen as serve } from '../node.ts'
+import { APP_KEY, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, send, signIn } from '../testing/caller.ts'
 import { type Bridge, handedOver, registerBridge, scanOf } from '../testing/sealed.ts'
 import { accountOf } from '../testing/things.ts'
@@ -319,6 +324,78 @@ describe('a stream ends', () => {
     if (inject('runtime') === 'workerd') return
     await ten[0]?.leave()
     await eventually(async () => expect((await send(api, 'GET', '/events/stream', auditor)).status).toBe(200))
+  })
+})
+
+describe.runIf(inject('runtime') === 'node')('a stream over a socket', () => {
+  /** Served as in production, with a database handle of its own: what it asks can be counted. */
+  const served = async () => {
+    const db: TestApi['db'] = Object.create(api.db)
+    const asked = vi.spyOn(db, 'execute')
+    const closing = new AbortController()
+    const platform = {
+      config: readConfig({ APP_KEY }, { production: false }),
+      db,
+      doorDb: db,
+      password: bcrypt,
+      mail: undefined,
+      later: (work: () => Promise<unknown>) => void setImmediate(() => void work()),
+      asset,
+      now: () => new Date(),
+      log: () => {},
+      closing: closing.signal,
+      address: null,
+      https: false,
+    }
+    const { server, url } = await serve(platform, { PORT: 0, HOST: '127.0.0.1', TRUSTED_PROXIES: v.parse(Proxies, '') })
+    onTestFinished(() => {
+      closing.abort()
+      server.close()
+    })
+    const from = async (path: string) => {
+      const leaving = new AbortController()
+      const response = await fetch(`${url}/api/v1${path}`, {
+        headers: { authorization: `Bearer ${admin.token}` },
+        signal: leaving.signal,
+      })
+      return { response, leave: () => leaving.abort() }
+    }
+    return { server, closing, asked, from }
+  }
+
+  test('ends at once when the process is told to end, so that nobody has to be waited for', async () => {
+    const { server, closing, from } = await served()
+    const streams = await Promise.all([from('/events/stream'), from('/device-events/stream')])
+    const texts = streams.map(({ response }) => response.text())
+    closing.abort()
+    for (const text of await Promise.all(texts)) expect(text).toMatch(/^retry: 2000\n/)
+    // Its sockets are idle then, and the server has nothing left to let finish.
+    const closed = new Promise((done) => server.close(done))
+    if ('closeIdleConnections' in server) server.closeIdleConnections()
+    await closed
+  })
+
+  test('that its client leaves frees its place, and nobody asks the database for it any more', async () => {
+    const { asked, from } = await served()
+    const ten = await Promise.all(Array.from({ length: 10 }, () => from('/events/stream')))
+    expect(ten.map(({ response }) => response.status)).toEqual(ten.map(() => 200))
+    expect((await from('/events/stream')).response.status).toBe(429)
+    ten[0]?.leave()
+    const again = await vi.waitUntil(
+      async () => {
+        const one = await from('/events/stream')
+        return one.response.status === 200 && one
+      },
+      { timeout: 15_000, interval: 50 },
+    )
+    const before = asked.mock.calls.length
+    await eventually(() => expect(asked.mock.calls.length).toBeGreaterThan(before + 1))
+    for (const { leave } of [again, ...ten]) leave()
+    await eventually(async () => {
+      const before = asked.mock.calls.length
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+      expect(asked.mock.calls.length).toBe(before)
+    })
   })
 })
 
