@@ -157,11 +157,18 @@ export const listen = (
 /** Lets requests under way finish, for five seconds. */
 const closeServer = (server: ServerType): Promise<void> =>
   new Promise((done) => {
-    server.close(() => done())
-    if ('closeIdleConnections' in server) {
-      server.closeIdleConnections()
-      setTimeout(() => server.closeAllConnections(), 5_000).unref()
+    if (!('closeIdleConnections' in server)) {
+      server.close(() => done())
+      return
     }
+    // A connection is idle when what is under way on it has ended, a stream too: not yet now.
+    const idle = setInterval(() => server.closeIdleConnections(), 50)
+    const late = setTimeout(() => server.closeAllConnections(), 5_000)
+    server.close(() => {
+      clearInterval(idle)
+      clearTimeout(late)
+      done()
+    })
   })
 
 /** Runs `main` until a signal: clean on SIGINT and SIGTERM, one sentence and a non-zero exit when it cannot start. */
