@@ -1,7 +1,7 @@
-import { afterAll, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import type { Command, Outcome } from '../api/contract/commands.ts'
 import { sealingKey } from '../api/contract/envelope.ts'
-import { Refused } from './ask.ts'
+import { type Api, Refused } from './ask.ts'
 import { apiClock } from './clock.ts'
 import { followCommands } from './commands.ts'
 import type { Done, Doors } from './doors/doors.ts'
@@ -13,31 +13,34 @@ const ID = '018f4dcd-1111-7000-8000-000000000001'
 const DOOR = '018f4dcd-1111-7000-8000-000000000002'
 const clock = apiClock()
 
-/** Commands for the next question; without any it waits, as the API would have it wait. */
-let next: Command[][] = []
-let version = 'first'
-/** Of which test a question is: the one before may have left its last one waiting. */
-let now = 0
-let asked: unknown[] = []
-/** What was said to the API, message by message, and what it says to that. */
-let said: Outcome[][] = []
-let away: number | undefined
+/** The API of one test: what comes late of another test is not said to it. */
+const anApi = () => ({
+  /** Commands for the next question; without any it waits, as the API would have it wait. */
+  next: [] as Command[][],
+  version: 'first',
+  over: false,
+  asked: [] as unknown[],
+  /** What was said to it, message by message, and with what it refuses that. */
+  said: [] as Outcome[][],
+  away: undefined as number | undefined,
+})
+let its = anApi()
 
-const answers: Answers = {
+const answersOf = (its: ReturnType<typeof anApi>): Answers => ({
   async commands({ version: has }) {
-    const then = now
-    asked.push(has)
-    await vi.waitUntil(() => then !== now || next.length > 0 || has !== version, { timeout: 20_000, interval: 5 })
-    if (then !== now) return 503
-    return { version, commands: next.shift() ?? [] }
+    its.asked.push(has)
+    const isNews = () => its.over || its.next.length > 0 || has !== its.version
+    await vi.waitUntil(isNews, { timeout: 60_000, interval: 5 })
+    return { version: its.version, commands: its.next.shift() ?? [] }
   },
   outcomes({ outcomes }) {
-    if (away !== undefined) return away
-    said.push(outcomes as Outcome[])
-    return { noted: said.length }
+    if (its.away !== undefined) return its.away
+    its.said.push(outcomes as Outcome[])
+    return { noted: its.said.length }
   },
-}
-const api = await answerAt({ id: ID, key: sealingKey(new Uint8Array(32).fill(7)), clock }, answers)
+})
+const known = { id: ID, key: sealingKey(new Uint8Array(32).fill(7)), clock }
+let api: Api
 
 let made = 0
 const command = (more: Partial<Command> = {}, lifeMs = 10_000): Command => ({
@@ -60,26 +63,27 @@ const follow = () => {
   ;({ stop } = followCommands({ api, doors, site, link, log: (_, event, fields) => log.push([event, fields]) }))
 }
 const eventually = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 })
-const outcomes = () => said.flat()
+const outcomes = () => its.said.flat()
 
-beforeEach(() => {
-  ;[next, asked, said, log, away, version] = [[], [], [], [], undefined, 'first']
+beforeEach(async () => {
+  its = anApi()
+  api = await answerAt(known, answersOf(its))
+  log = []
   for (const mock of [doors.open, doors.settle, link.up]) mock.mockReset()
   site.look.mockReset().mockResolvedValue(true)
   link.failed.mockReset().mockReturnValue(true)
   doors.open.mockResolvedValue(delivered)
   doors.settle.mockResolvedValue(delivered)
-  now += 1
-  return () => stop()
-})
-afterAll(() => {
-  now += 1
+  return () => {
+    stop()
+    its.over = true
+  }
 })
 
 test('a door is opened until the command expires, and what came of it is said', async () => {
   const one = command()
   const before = performance.now()
-  next = [[one]]
+  its.next = [[one]]
   follow()
   await eventually(() => expect(outcomes()).toEqual([{ id: one.id, state: 'delivered', detail: 'opened' }]))
   const [door, until = 0, by] = doors.open.mock.calls[0] ?? []
@@ -89,7 +93,7 @@ test('a door is opened until the command expires, and what came of it is said', 
 })
 
 test('a reader that has no door is opened by its own name', async () => {
-  next = [[command({ doorId: null, readerId: DOOR })]]
+  its.next = [[command({ doorId: null, readerId: DOOR })]]
   follow()
   await eventually(() => expect(doors.open).toHaveBeenCalledOnce())
   expect(doors.open.mock.calls[0]?.[0]).toEqual({ readerId: DOOR })
@@ -97,7 +101,7 @@ test('a reader that has no door is opened by its own name', async () => {
 
 test('what comes too late opens nothing, and is refused', async () => {
   const late = [command({}, 0), command({}, -60_000), command({ action: 'hold' }, -1)]
-  next = [late]
+  its.next = [late]
   follow()
   const refused = late.map(({ id }) => ({ id, state: 'refused', detail: 'expired' }))
   await eventually(() => expect(outcomes()).toEqual(refused))
@@ -107,7 +111,7 @@ test('what comes too late opens nothing, and is refused', async () => {
 
 test('a command that comes again is not carried out again', async () => {
   const [one, other] = [command(), command()]
-  next = [[one], [one, other], [one]]
+  its.next = [[one], [one, other], [one]]
   follow()
   await eventually(() => expect(log.filter(([event]) => event === 'command_again')).toHaveLength(2))
   await eventually(() => expect(outcomes()).toHaveLength(2))
@@ -120,11 +124,11 @@ test('all doors are told at once, and one that takes its time holds up no other'
   const many = Array.from({ length: 50 }, () => command())
   let answer: (done: Done) => void = () => {}
   doors.open.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)))
-  next = [many]
+  its.next = [many]
   follow()
   await eventually(() => expect(outcomes()).toHaveLength(49))
   expect(doors.open).toHaveBeenCalledTimes(50)
-  expect(said.length).toBeLessThan(10)
+  expect(its.said.length).toBeLessThan(10)
   answer({ state: 'delivered', detail: 'no_answer' })
   await eventually(() =>
     expect(outcomes().at(-1)).toEqual({ id: many[0]?.id, state: 'delivered', detail: 'no_answer' }),
@@ -134,7 +138,7 @@ test('all doors are told at once, and one that takes its time holds up no other'
 test.each(['hold', 'lock', 'release'] as const)(
   'before a door is said to %s, the site has been seen',
   async (action) => {
-    next = [[command({ action })]]
+    its.next = [[command({ action })]]
     const done: string[] = []
     site.look.mockResolvedValueOnce(true).mockResolvedValueOnce(false)
     site.look.mockImplementation(async () => {
@@ -152,50 +156,50 @@ test.each(['hold', 'lock', 'release'] as const)(
 )
 
 test('where the site cannot be seen in time, nobody says that a door is as it was ordered', async () => {
-  next = [[command({ action: 'lock' }, 700)]]
-  follow()
+  its.next = [[command({ action: 'lock' }, 700)]]
   site.look.mockResolvedValueOnce(true).mockResolvedValue(false)
+  follow()
   await eventually(() => expect(outcomes()).toMatchObject([{ state: 'refused', detail: 'expired' }]))
   expect(doors.settle).not.toHaveBeenCalled()
 })
 
 test('another version of the site is looked at, once', async () => {
   follow()
-  await eventually(() => expect(asked).toEqual(['first']))
+  await eventually(() => expect(its.asked).toEqual(['first']))
   const looks = site.look.mock.calls.length
-  version = 'second'
-  await eventually(() => expect(asked).toEqual(['first', 'second']))
+  its.version = 'second'
+  await eventually(() => expect(its.asked).toEqual(['first', 'second']))
   expect(site.look.mock.calls.length).toBe(looks + 1)
 })
 
 test('what came of it is said again while the API is away', async () => {
-  away = 503
-  next = [[command()]]
+  its.away = 503
+  its.next = [[command()]]
   follow()
   await eventually(() => expect(link.failed).toHaveBeenCalledWith(new Refused(503)))
-  expect(said).toEqual([])
-  away = undefined
+  expect(its.said).toEqual([])
+  its.away = undefined
   await eventually(() => expect(outcomes()).toHaveLength(1))
   expect(doors.open).toHaveBeenCalledOnce()
 })
 
 test('what the API has something against is not said again', async () => {
-  away = 422
+  its.away = 422
   link.failed.mockReturnValue(false)
   const one = command()
-  next = [[one]]
+  its.next = [[one]]
   follow()
   await eventually(() => expect(log).toContainEqual(['outcomes_lost', { commands: [one.id], error: 'http_422' }]))
-  away = undefined
+  its.away = undefined
   const other = command()
-  next = [[other]]
+  its.next = [[other]]
   await eventually(() => expect(outcomes().map(({ id }) => id)).toEqual([other.id]))
 })
 
 test('a door of which nobody knows what it did is left to time out', async () => {
   doors.open.mockRejectedValueOnce(new Error('broken'))
   const [one, other] = [command(), command()]
-  next = [[one], [other]]
+  its.next = [[one], [other]]
   follow()
   await eventually(() => expect(outcomes().map(({ id }) => id)).toEqual([other.id]))
   expect(log.map(([event]) => event)).toContain('command_failed')
@@ -204,12 +208,12 @@ test('a door of which nobody knows what it did is left to time out', async () =>
 test('nothing is asked before the API has said what time it is, and nothing after the end', async () => {
   site.look.mockResolvedValueOnce(false)
   follow()
-  await eventually(() => expect(asked).toHaveLength(1))
+  await eventually(() => expect(its.asked).toHaveLength(1))
   expect(site.look).toHaveBeenCalledTimes(2)
   stop()
-  next = [[command()]]
+  its.next = [[command()]]
   await eventually(() => expect(log).toContainEqual(['no_commands', expect.anything()]))
-  expect(asked).toHaveLength(1)
+  expect(its.asked).toHaveLength(1)
   expect(link.failed).not.toHaveBeenCalled()
   expect(doors.open).not.toHaveBeenCalled()
 })
