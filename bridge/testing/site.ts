@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Aedes } from 'aedes'
 import { connectAsync, type MqttClient } from 'mqtt'
+import postgres, { type Sql } from 'postgres'
 import { v7 } from 'uuid'
 import { vi } from 'vitest'
 import { freshDatabase } from '../../api/testing/database.ts'
@@ -77,6 +78,9 @@ export type Site = {
   api: Running
   bridge: Running
   bridgeId: string
+  apiUrl: string
+  /** For what takes too long through the front door, and for what it would never do. */
+  sql: Sql
   /** Between the API and its database, the bridge and the API, the bridge and its broker. */
   toDatabase: Cable
   toApi: Cable
@@ -111,7 +115,8 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
   })
 
   const database = await freshDatabase()
-  endings.push(database.close)
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} })
+  endings.push(database.close, () => sql.end())
   const { port, hostname } = new URL(database.url)
   const toDatabase = await proxyTo(hostname, Number(port || 5432))
   endings.push(toDatabase.close)
@@ -214,6 +219,8 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
       return bridge
     },
     bridgeId: registered.id,
+    apiUrl,
+    sql,
     toDatabase,
     toApi,
     toBroker,
