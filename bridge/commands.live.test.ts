@@ -111,7 +111,7 @@ test('a command that is handed out again opens nothing', async () => {
   expect(at('again')).toEqual(['1'])
 })
 
-test('an answer that is said again opens nothing', async () => {
+test('an answer that is said again opens nothing', { timeout: 90_000 }, async () => {
   const between = await replayOf(site.apiUrl)
   const id = await door('replayed')
   await end(site.bridge, 'SIGKILL')
@@ -123,6 +123,8 @@ test('an answer that is said again opens nothing', async () => {
   await again
   await opened(await door('afterwards'))
   expect(at('replayed')).toEqual(['1'])
+  await end(site.bridge, 'SIGKILL')
+  await site.startBridge().said(/"listening"/)
 })
 
 test('while the bridge is away nothing is opened, and nothing of it when the bridge is back; orders stand', {
