@@ -53,7 +53,7 @@ const start = async (settings: SiteReader['settings'] = { accessList: true }, to
   })
   const lists = accessLists({
     key: sealingKey(KEY),
-    link: { state: () => 'up', up() {}, failed: () => false },
+    link: { state: () => 'up', up() {}, failed: () => false, failedAside() {} },
     log: (_, event, fields) => void log.push(JSON.stringify({ event, ...fields })),
     folder,
     known: (one) => ({ reader: one, profile: told, vars: { base: 'rfid', topic: one.topic } }),

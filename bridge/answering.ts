@@ -1,3 +1,4 @@
+import { isInForce } from '../api/contract/door-mode.ts'
 import { decisionOf, type Reason, type Scan } from '../api/contract/scan.ts'
 import type { SiteReader } from '../api/contract/site.ts'
 import type { Api } from './ask.ts'
@@ -65,7 +66,9 @@ export const answeringBy = ({ api, age, publish, states, keep, own, doors, news,
     const ip = needsAddress(profile) ? states.address(reader.id, unit) : undefined
     // Where something else opens, a relay that the reader has is left alone.
     const granting = elsewhere && !profile.answers ? [] : profile.grant
-    const messages = messagesOf(opens ? granting : profile.deny, all, {
+    // Where everybody has to get out, a no would shut what is kept open.
+    const denying = !elsewhere && isInForce(reader.evacuation, api.clock.now()) ? [] : profile.deny
+    const messages = messagesOf(opens ? granting : denying, all, {
       ...(ip !== undefined && { ip }),
       ...found,
     })
@@ -81,7 +84,16 @@ export const answeringBy = ({ api, age, publish, states, keep, own, doors, news,
   }
 
   const tellDoor = (reader: SiteReader, { id, card }: Scan, until: number) =>
-    doors.tell(doorOf(reader), until, { by: 'scan', scanId: id }, { card, cardView: reader.cardView })
+    doors.tell(
+      doorOf(reader),
+      until,
+      { by: 'scan', scanId: id },
+      {
+        card,
+        cardView: reader.cardView,
+        lockdown: reader.lockdown,
+      },
+    )
 
   const opening = (reader: SiteReader, { id }: Scan, forMs: number) =>
     news.tell({ is: 'opening', door: doorOf(reader), forMs, by: { by: 'scan', scanId: id } })

@@ -75,7 +75,7 @@ beforeEach(async () => {
   publish = async () => {}
   waited = 0
   const ids = { cardId: '0198c0de-0000-7000-8000-0000000000c1', personId: '0198c0de-0000-7000-8000-0000000000c2' }
-  const board = newsBoard()
+  const board = newsBoard(() => {})
   board.listen((said) => {
     if (said.is !== 'said' && said.is !== 'scanned') news.push(said)
     if (said.is === 'said' && 'reader' in said) states.push([said.reader.id, said.state.is])

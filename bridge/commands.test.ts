@@ -55,7 +55,7 @@ const command = (more: Partial<Command> = {}, lifeMs = 10_000): Command => ({
 const delivered: Done = { state: 'delivered', detail: 'opened' }
 const doors = { open: vi.fn<Doors['open']>(), settle: vi.fn<Doors['settle']>() }
 const site = { look: vi.fn<() => Promise<boolean>>(), version: () => 'first' }
-const link = { up: vi.fn<() => void>(), failed: vi.fn<(error: unknown) => boolean>() }
+const link = { up: vi.fn<() => void>(), failedAside: vi.fn<(error: unknown) => void>() }
 let log: [event: string, fields: unknown][] = []
 
 let stop = () => {}
@@ -69,9 +69,8 @@ beforeEach(async () => {
   its = anApi()
   api = await answerAt(known, answersOf(its))
   log = []
-  for (const mock of [doors.open, doors.settle, link.up]) mock.mockReset()
+  for (const mock of [doors.open, doors.settle, link.up, link.failedAside]) mock.mockReset()
   site.look.mockReset().mockResolvedValue(true)
-  link.failed.mockReset().mockReturnValue(true)
   doors.open.mockResolvedValue(delivered)
   doors.settle.mockResolvedValue(delivered)
   return () => {
@@ -172,11 +171,26 @@ test('another version of the site is looked at, once', async () => {
   expect(site.look.mock.calls.length).toBe(looks + 1)
 })
 
+test('a door is opened by a command that came with another version of the site only when that has been seen', async () => {
+  follow()
+  await eventually(() => expect(its.asked).toEqual(['first']))
+  const seen: string[] = []
+  site.look.mockImplementation(async () => seen.push('looked') > 0)
+  doors.open.mockImplementation(async () => {
+    seen.push('opened')
+    return delivered
+  })
+  its.version = 'second'
+  its.next = [[command()]]
+  await eventually(() => expect(outcomes()).toHaveLength(1))
+  expect(seen.slice(0, seen.indexOf('opened'))).toContain('looked')
+})
+
 test('what came of it is said again while the API is away', async () => {
   its.away = 503
   its.next = [[command()]]
   follow()
-  await eventually(() => expect(link.failed).toHaveBeenCalledWith(new Refused(503)))
+  await eventually(() => expect(link.failedAside).toHaveBeenCalledWith(new Refused(503)))
   expect(its.said).toEqual([])
   its.away = undefined
   await eventually(() => expect(outcomes()).toHaveLength(1))
@@ -185,7 +199,6 @@ test('what came of it is said again while the API is away', async () => {
 
 test('what the API has something against is not said again', async () => {
   its.away = 422
-  link.failed.mockReturnValue(false)
   const one = command()
   its.next = [[one]]
   follow()
@@ -214,6 +227,6 @@ test('nothing is asked before the API has said what time it is, and nothing afte
   its.next = [[command()]]
   await eventually(() => expect(log).toContainEqual(['no_commands', expect.anything()]))
   expect(its.asked).toHaveLength(1)
-  expect(link.failed).not.toHaveBeenCalled()
+  expect(link.failedAside).not.toHaveBeenCalled()
   expect(doors.open).not.toHaveBeenCalled()
 })

@@ -21,7 +21,7 @@ type Parts = {
   api: Api
   doors: Pick<Doors, 'open' | 'settle'>
   site: Pick<Site, 'look' | 'version'>
-  link: Pick<Link, 'up' | 'failed'>
+  link: Pick<Link, 'up' | 'failedAside'>
   log: Log
 }
 
@@ -50,7 +50,10 @@ export const followCommands = ({ api, doors, site, link, log }: Parts): { stop()
   /** Until when it is good, on this process's clock. */
   const endOf = ({ expiresAt }: Command) => performance.now() + Date.parse(expiresAt) - api.clock.now().getTime()
 
-  /** What doors are to be like from now on is said by the site: a bridge that has not seen it cannot say that it is so. */
+  /**
+   * What doors are to be like from now on is said by the site: a bridge that has not seen it cannot say that it is so, nor open
+   * a door that may be locked down since.
+   */
   const siteSeen = async (until: number): Promise<boolean> => {
     while (!signal.aborted && performance.now() < until) {
       if (await site.look()) return true
@@ -59,24 +62,25 @@ export const followCommands = ({ api, doors, site, link, log }: Parts): { stop()
     return false
   }
 
-  const carryOut = async (command: Command): Promise<Done> => {
+  /** `seen`: the site is here as it was when the command was given. */
+  const carryOut = async (command: Command, seen: boolean): Promise<Done> => {
     const { id, action } = command
     const door = refOf(command)
     const until = endOf(command)
     if (!door) return { state: 'refused', detail: 'unknown_door' }
     if (until <= performance.now()) return { state: 'refused', detail: 'expired' }
+    if (!(action === 'open' && seen) && !(await siteSeen(until))) return { state: 'refused', detail: 'expired' }
     if (action === 'open') return doors.open(door, until, { by: 'command', commandId: id })
-    if (!(await siteSeen(until))) return { state: 'refused', detail: 'expired' }
     return doors.settle(door, action)
   }
 
-  const take = (command: Command): void => {
+  const take = (command: Command, seen: boolean): void => {
     const { id, action } = command
     if (!isNew(command)) {
       log('warn', 'command_again', { command: id })
       return
     }
-    carryOut(command).then(
+    carryOut(command, seen).then(
       ({ state, detail }) => {
         log('info', 'command', { command: id, action, state, detail })
         outcomes.add({ id, state, detail })
@@ -91,7 +95,7 @@ export const followCommands = ({ api, doors, site, link, log }: Parts): { stop()
     while (!(await site.look())) await rest(signal)
     while (!signal.aborted) {
       const answer = await askForCommands(api, told, MOST_WAIT_MS, signal).catch((error: unknown) => {
-        if (!signal.aborted) link.failed(error)
+        if (!signal.aborted) link.failedAside(error)
         log('debug', 'no_commands', { error: nameOf(error) })
       })
       if (signal.aborted) return
@@ -100,7 +104,7 @@ export const followCommands = ({ api, doors, site, link, log }: Parts): { stop()
         continue
       }
       link.up()
-      for (const command of answer.commands) take(command)
+      for (const command of answer.commands) take(command, answer.version === site.version())
       // Not asked again with what the site is here: where it cannot be looked at, each question would be answered at once.
       told = answer.version
       if (told !== site.version()) void site.look()
@@ -134,7 +138,10 @@ const outcomesTo = (api: Api, link: Parts['link'], log: Log, signal: AbortSignal
       link.up()
       return []
     } catch (error) {
-      const hopeless = !link.failed(error) && error instanceof Refused
+      link.failedAside(error)
+      // It has something against the message itself, or against the bridge.
+      const status = error instanceof Refused ? error.status : 0
+      const hopeless = status >= 400 && status < 500 && status !== 408 && status !== 429
       const lost = batch.filter(({ since }) => hopeless || performance.now() - since > TELL_FOR_MS)
       const commands = lost.map(({ outcome }) => outcome.id)
       if (lost.length > 0) log('warn', 'outcomes_lost', { commands, error: nameOf(error) })

@@ -12,6 +12,8 @@ type Parts<E> = {
   send(events: readonly E[]): Promise<void>
   most: number
   link: Link
+  /** What follows from it when the API does not take them. */
+  failed(error: unknown): void
   log: Log
   /** What the log calls them. */
   words: { done: string; notDone: string; refused: string }
@@ -21,7 +23,7 @@ export const SCANS = { done: 'handed_over', notDone: 'not_handed_over', refused:
 
 /** Hands over what waits in the spool, oldest first, whenever the API can be reached. */
 export const handingOver = <E extends { id: string; readerId?: string | undefined }>(parts: Parts<E>) => {
-  const { spool, send, most, link, log, words } = parts
+  const { spool, send, most, link, failed, log, words } = parts
   let timer: NodeJS.Timeout | undefined
   let stopped = false
 
@@ -52,7 +54,7 @@ export const handingOver = <E extends { id: string; readerId?: string | undefine
 
   const look = async (): Promise<void> => {
     await deliverAll().catch((error: unknown) => {
-      link.failed(error)
+      failed(error)
       log('warn', words.notDone, { error: nameOf(error), waiting: spool.waiting() })
     })
     if (!stopped) timer = setTimeout(() => void look(), EVERY_MS * (0.8 + Math.random() * 0.4))

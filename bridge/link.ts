@@ -13,6 +13,11 @@ export type Link = {
   up(): void
   /** It did not; true when it could not be reached at all, so that the bridge may decide itself. */
   failed(error: unknown): boolean
+  /**
+   * It did not answer what no door waits for. That may have reasons of its own, a proxy without patience or a database that
+   * others keep busy, so that nothing follows for scans; but a bridge that is not known is not known for them either.
+   */
+  failedAside(error: unknown): void
 }
 
 /** `changed` is called after every change. */
@@ -26,6 +31,10 @@ export const linkToApi = (changed: (state: LinkState, error?: string) => void): 
   return {
     state: () => state,
     up: () => become('up'),
+    failedAside(error) {
+      const status = error instanceof Refused ? error.status : 0
+      if (status === 401 || status === 403) become('refused', nameOf(error))
+    },
     failed(error) {
       const status = error instanceof Refused ? error.status : 0
       if (status === 401 || status === 403) become('refused', nameOf(error))

@@ -75,7 +75,7 @@ const start = async (config: Config) => {
       cutOff(client)
     },
   )
-  const news = newsBoard()
+  const news = newsBoard(log)
   const publish = publishOn(client)
   const deviceEvents = await openDeviceEvents({ config, api, folder, news, link, log })
   const owed = sealedFile(join(folder, 'owed'), api.key, 'owed')
@@ -174,6 +174,7 @@ const start = async (config: Config) => {
     send: (events) => handOver(api, events),
     most: MOST_HANDED_OVER,
     link,
+    failed: link.failed,
     log,
     words: SCANS,
   })

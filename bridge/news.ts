@@ -2,6 +2,7 @@ import type { DoorMode } from '../api/contract/door-mode.ts'
 import type { Decision, Reason } from '../api/contract/scan.ts'
 import type { SiteDoor, SiteReader } from '../api/contract/site.ts'
 import type { State } from './bridge.ts'
+import { type Log, nameOf } from './log.ts'
 
 /** A door of its own, or the one of a reader that opens by its own answer. */
 export type DoorRef = { doorId: string } | { readerId: string }
@@ -38,12 +39,18 @@ export type News =
 
 export type NewsBoard = { tell(news: News): void; listen(to: (news: News) => void): void }
 
-/** Everybody hears everything, at once and in the order in which they began to listen. */
-export const newsBoard = (): NewsBoard => {
+/** Everybody hears everything, at once and in the order in which they began to listen; who fails at it fails alone. */
+export const newsBoard = (log: Log): NewsBoard => {
   const listeners: ((news: News) => void)[] = []
   return {
     tell(news) {
-      for (const hear of listeners) hear(news)
+      for (const hear of listeners) {
+        try {
+          hear(news)
+        } catch (error) {
+          log('error', 'news_not_heard', { news: news.is, error: nameOf(error) })
+        }
+      }
     },
     listen(to) {
       listeners.push(to)

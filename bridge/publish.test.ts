@@ -71,13 +71,23 @@ test('several under way at once are each given up, and each only once', async ()
   expect(['ONE', 'TWO', 'SIX'].map(timesSaid)).toEqual([1, 1, 1])
 })
 
+test('what is written into a connection that is gone, and not known to be, is given up too', async () => {
+  client.stream.destroy()
+  await expect(publish({ topic: 'door', payload: 'GONE', qos: 0 }, 5_000)).rejects.toThrow('away')
+  await next('connect')
+  expect(timesSaid('GONE')).toBe(0)
+})
+
 test('what opens dies in the broker with its time, in whole seconds; nothing is ever retained', async () => {
   const asked: unknown[] = []
   const five = {
     connected: true,
     options: { protocolVersion: 5 },
     on() {},
-    publishAsync: async (...all: unknown[]) => void asked.push(all),
+    publish(topic: string, payload: string, options: object, done: () => void) {
+      asked.push([topic, payload, options])
+      done()
+    },
   }
   const said = { topic: 'door', payload: '1', qos: 0 } as const
   for (const lifeMs of [2_000, 1_999, 3, undefined]) await publishOn(five as unknown as MqttClient)(said, lifeMs)

@@ -35,7 +35,7 @@ beforeEach(() => {
   log = []
   watching = watch({
     clock: { now: () => new Date(1_772_000_000_000 + now), set() {} },
-    link: { state: () => state, up() {}, failed: () => false },
+    link: { state: () => state, up() {}, failed: () => false, failedAside() {} },
     log: (_, event, fields) => void log.push(JSON.stringify({ event, ...fields })),
     profiles: [profile],
     report: async (seen) => reports.push([...seen]),

@@ -48,6 +48,10 @@ type Row = LockdownRow & {
  */
 export const inMs = (sql: ISql, column: string) => sql`(extract(epoch from ${sql(column)}) * 1000)::float8`
 
+/** A door is locked down as soon as one of its readers is: so the others are too. A probe of an index for those. */
+export const readersAtDoorOfR = (sql: ISql) =>
+  sql`select r.id union all select id from readers where door_id = r.door_id`
+
 /**
  * The lockdown of reader `r` that lasts longest, or nothing: of those that nobody has ended, which are few and have an index
  * of their own. Whether it is over by itself, the decision says. (Not `exists`: Postgres would gather all that the reader
@@ -56,7 +60,8 @@ export const inMs = (sql: ISql, column: string) => sql`(extract(epoch from ${sql
 export const lockdownOfR = (sql: ISql) => sql`
   select true as "isLockedDown", ${inMs(sql, 'l.until')} as "lockdownUntil" from lockdowns l
   where l.ended_at is null and l.kind = 'lockdown' and (l.everywhere or (
-    select true from lockdown_readers lr where lr.reader_id = r.id and lr.lockdown_id = l.id))
+    select true from lockdown_readers lr
+    where lr.lockdown_id = l.id and lr.reader_id in (${readersAtDoorOfR(sql)}) limit 1))
   order by l.until desc nulls first limit 1`
 
 /** As the decision wants it. */

@@ -8,6 +8,7 @@ import { readWindows } from '../contract/window.ts'
 import { doc, sealed } from '../docs.ts'
 import type { AppEnv, Db, Platform } from '../platform.ts'
 import { noticeBack } from './bridges-away.ts'
+import { readersAtDoorOfR } from './facts.ts'
 import { confirm, goodGenerations, type SealedBy, unseal } from './keys.ts'
 import { lockedKeys } from './reader-keys.ts'
 
@@ -69,12 +70,12 @@ type ReaderRow = Omit<SiteReader, 'holdMs' | 'keys'> & { keyGeneration: number }
 
 const siteReaders = async (env: Platform, bridge: SealedBy): Promise<SiteReader[]> => {
   const sql = env.doorDb.$client
-  const self = sql`r.id`
+  const its = readersAtDoorOfR(sql)
   const rows = await sql<ReaderRow[]>`
     select id, name, profile, topic, reply_topic as "replyTopic", unit, settings, card_view as "cardView",
       coalesce((select d.open_ms from doors d where d.id = r.door_id), open_ms) as "openMs", pin_alone as "pinAlone", offline, offline_hours as "offlineHours",
       key_generation as "keyGeneration", door_id as "doorId",
-      ${inForce(sql, 'lockdown', self)} as lockdown, ${inForce(sql, 'evacuation', self)} as evacuation
+      ${inForce(sql, 'lockdown', its)} as lockdown, ${inForce(sql, 'evacuation', its)} as evacuation
     from readers r`
   return Promise.all(
     rows.map(async (row) => {

@@ -28,5 +28,6 @@ export const doorMode = (door: Ordered, at: Date): DoorMode => {
 /** Is it held open? */
 export const isOpenMode = (mode: DoorMode): boolean => mode === 'held' || mode === 'evacuation'
 
-const isInForce = (order: { until: string | null } | null, at: Date): boolean =>
+/** Is it, at that instant? */
+export const isInForce = (order: { until: string | null } | null, at: Date): boolean =>
   order !== null && (order.until === null || at.getTime() < Date.parse(order.until))

@@ -69,19 +69,19 @@ const DoorWithState = v.object({
 })
 
 /** Is one of this kind in force for it: everywhere, or at one of its readers? */
-const inForce = (kind: 'lockdown' | 'evacuation') => sql<boolean>`exists (
-  select from lockdowns l where l.ended_at is null and l.kind = ${kind} and (l.until is null or l.until > now())
+const inForce = (kind: 'lockdown' | 'evacuation', now: Date) => sql<boolean>`exists (
+  select from lockdowns l where l.ended_at is null and l.kind = ${kind} and (l.until is null or l.until > ${now.toISOString()}::timestamptz)
     and (l.everywhere or exists (select from lockdown_readers lr join readers r on r.id = lr.reader_id
       where lr.lockdown_id = l.id and r.door_id = ${table.id})))`
 
-const withStates = (db: Db) =>
+const withStates = (db: Db, now: Date) =>
   db
     .select({
       ...getTableColumns(table),
       state: stateColumns(doorStates, doorStates.doorId),
       hold: schedules.windows,
-      lockdown: inForce('lockdown'),
-      evacuation: inForce('evacuation'),
+      lockdown: inForce('lockdown', now),
+      evacuation: inForce('evacuation', now),
     })
     .from(table)
     .leftJoin(doorStates, eq(doorStates.doorId, table.id))
@@ -111,7 +111,7 @@ export const doors = new Hono<AppEnv>()
     query(v.strictObject({ ...Paging, q: Search })),
     async (c) => {
       const { limit, cursor, q } = c.req.valid('query')
-      const rows = await withStates(c.env.db)
+      const rows = await withStates(c.env.db, c.env.now())
         .where(and(q === undefined ? undefined : ilike(table.name, anywhere(q)), after(cursor, [table.name, table.id])))
         .orderBy(asc(table.name), asc(table.id))
         .limit(limit + 1)
@@ -139,7 +139,7 @@ export const doors = new Hono<AppEnv>()
   )
   .get('/:id', may('doors:read'), doc('doors', 'One door', { schema: DoorWithState }), param('id'), async (c) => {
     const { id } = c.req.valid('param')
-    const [row] = await withStates(c.env.db).where(eq(table.id, id))
+    const [row] = await withStates(c.env.db, c.env.now()).where(eq(table.id, id))
     return c.json(shown(found(row, 'door'), c.env.now()))
   })
   .patch(

@@ -87,6 +87,20 @@ describe('a lockdown', () => {
       expect([await reasonAt(readers[0]), await reasonAt(readers[1])]).toEqual(['granted', 'lockdown'])
     }))
 
+  test('of one reader of a door is one of the others too', async () => {
+    const door = { name: 'Gate', profile: 'value-relay', settings: { command: 'lockdown/gate' } }
+    const doorId = await add('doors', door)
+    const at = async (id: string | null) => {
+      for (const one of readers) expect((await admin.patch(`/readers/${one}`, { doorId: id })).status).toBe(200)
+    }
+    await at(doorId)
+    await during({ readerIds: [readers[1]] }, async () => {
+      expect([await reasonAt(readers[0]), await reasonAt(readers[1])]).toEqual(['lockdown', 'lockdown'])
+      expect(await reasonAt(readers[0], GUARD)).toBe('granted')
+    })
+    await at(null)
+  })
+
   test('goes on while another one does', async () => {
     const [first, second] = [await begin(), await begin({ readerIds: [readers[0]], until: fromNow(HOUR) })]
     await end(first.id)

@@ -9,6 +9,7 @@ import { handingOver } from '../handing-over.ts'
 import type { Link } from '../link.ts'
 import { counterOf, type Log } from '../log.ts'
 import { type By, type DoorRef, doorOf, keyOf, type News, type NewsBoard } from '../news.ts'
+import { rateOf } from '../rate.ts'
 import { openSpool } from '../spool.ts'
 import { type DeviceKind, kindsOf } from './devices.ts'
 import { type Input, kept, step, type Times, USUAL, unwatched, type Watched } from './door-watch.ts'
@@ -34,6 +35,8 @@ export type DeviceEvents = {
 /** So much may wait on disk while the API is away: some 400,000 events. What comes then is lost, and the log counts it. Bytes. */
 const MOST_BYTES = 64 << 20
 const TICK_MS = 500
+/** So many events of a kind at once for each device, and one more with every second: more is a contact that chatters, or somebody who plays. */
+const [BURST, EVERY_MS] = [60, 1_000]
 const MOST_DATES = 1_000
 /** Where nobody says that tampering is over, it is another one after so long without a word. Milliseconds. */
 const TAMPER_AGAIN_MS = 10 * 60_000
@@ -62,10 +65,13 @@ export const openDeviceEvents = async ({ config, api, folder, news, link, log }:
     send: (events) => reportDevices(api, { events: [...events], seen: [] }),
     most: MOST_DEVICE_EVENTS,
     link,
+    failed: link.failedAside,
     log,
     words: WORDS,
   })
   const lost = counterOf<DeviceEventKind>(log, 'device_events_lost')
+  const tooMany = counterOf<DeviceEventKind>(log, 'device_events_too_many')
+  const mayRecord = rateOf(BURST, EVERY_MS, () => performance.now())
   const online = onlineWatch(states.online)
   const tamperedAt = new Map<string, number>()
   let kinds = new Map<string, DeviceKind>()
@@ -98,7 +104,9 @@ export const openDeviceEvents = async ({ config, api, folder, news, link, log }:
     return spool.put({ id: v7(), at: dated(at).toISOString(), kind, ...about })
   }
   const record = (...event: Parameters<typeof put>): void => {
-    put(...event).catch(() => lost.count(event[0]))
+    const [kind, , about = {}] = event
+    if (mayRecord(`${kind} ${about.doorId ?? about.readerId ?? ''}`)) put(...event).catch(() => lost.count(kind))
+    else tooMany.count(kind)
   }
 
   const doorAt = (ref: DoorRef) => {
@@ -263,6 +271,7 @@ export const openDeviceEvents = async ({ config, api, folder, news, link, log }:
       handover.stop()
       seen.stop()
       lost.stop()
+      tooMany.stop()
       await states.close()
       await spool.close()
     },

@@ -25,5 +25,6 @@ export const fabomaticMachine: Profile = {
   ],
   grant: [...start('{card:lower}'), ...start('{uid}')],
   deny: [],
+  once: true,
   own: { device: 'machine/{machine}', subscribe: ['machine/{machine}/reply'] },
 }

@@ -21,8 +21,8 @@ import { modeOf, type Place, placeOfDoor, placeOfReader } from './places.ts'
 /** What came of an order to a door. */
 export type Done = { state: 'delivered' | 'refused'; detail: Detail }
 
-/** The reader at which a card was shown, and the card as it says it: some devices are opened for somebody. */
-export type Shown = Pick<SiteReader, 'cardView'> & { card: string }
+/** The reader at which a card was shown, as it was then, and the card as it says it: some devices are opened for somebody. */
+export type Shown = Pick<SiteReader, 'cardView' | 'lockdown'> & { card: string }
 
 export type Doors = {
   /** The doors and readers in force from now on; gives every topic on which a door is heard. */
@@ -61,6 +61,9 @@ const LIFE_MS = 3_000
 const LEAST_PULSE_MS = 1_000
 const AGAIN_MS = 1_000
 
+/** A door that is held open is told so again by a tap, not more often than this. Milliseconds. */
+const REOPEN_MS = 5_000
+
 /** `open` and `shut` are what it was told last, unless it is left to itself. */
 type Standing = 'open' | 'shut' | 'free'
 
@@ -70,18 +73,23 @@ type State = {
   look: number
   standing: Standing
   print: string
-  /** Told to shut while it was away: it has to be told again. */
-  missed: boolean
+  /** It was opened by a message that does not end by itself: whenever it comes back it is told to shut. */
+  stays: boolean
   /** It could not be told, and that is in the log. */
   trouble: boolean
   work: Promise<void>
+  /** When it was last told that it is held open. */
+  reopened: number
   again?: NodeJS.Timeout | undefined
   /** By topics: some devices are there only when another one is there too. */
   online: Map<string, boolean>
-  /** It said so on this connection of ours. */
-  spoke: boolean
   addresses: Addresses
   last?: { scanId: string; until: number }
+}
+
+/** Nothing that this door is told keeps it open, or its address is not known yet. */
+class CannotHold extends Error {
+  override name = 'not_possible'
 }
 
 type Sent = { done: Done; answer?: Promise<Answer> }
@@ -109,11 +117,11 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
       look: Number.NEGATIVE_INFINITY,
       standing: owed.has(key) ? 'open' : 'free',
       print: '',
-      missed: false,
+      stays: false,
       trouble: false,
       work: Promise.resolve(),
+      reopened: Number.NEGATIVE_INFINITY,
       online: new Map(),
-      spoke: false,
       addresses: addressesOf(),
     }
     states.set(key, state)
@@ -142,12 +150,13 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
     let went = 0
     try {
       // Meanwhile it was told to shut, for a lockdown perhaps: that is the later word.
-      if (stopped || (noted && !owed.has(key))) throw new Error('told to shut')
+      if (stopped || (noted && (!owed.has(key) || owed.isDue(key)))) throw new Error('told to shut')
       for (const message of now) {
         const left = until - performance.now()
         if (left <= 0) throw new Error('its time is over')
         await publish(message, left)
         went += 1
+        if (noted) stateOf(key).stays = true
       }
     } catch (error) {
       // The last one perhaps arrived, and whatever was on before is to go off.
@@ -155,6 +164,7 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
       if (perhaps || went > 0 || before) owed.payLater(key, perhaps ? (later[0]?.afterMs ?? 0) : 0)
       else if (noted) owed.forget(key, noted)
       if (!perhaps) throw error
+      if (noted) stateOf(key).stays = true
       return
     }
     if (later.length > 0) owed.payLater(key, later[0]?.afterMs ?? 0)
@@ -169,10 +179,13 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
     if (stopped) return refused('broker_away')
     const state = stateOf(key)
     const { mode } = modeNow(place)
-    if (mode === 'lockdown' && by.by !== 'scan') return refused('locked_down')
+    // A card that is granted in a lockdown is of somebody who is exempt: if it was asked about before, nobody knows that.
+    if (mode === 'lockdown' && !(by.by === 'scan' && shown?.lockdown)) return refused('locked_down')
     // An opening would end by itself, and what keeps it open with it.
-    if (isOpenMode(mode))
+    if (isOpenMode(mode)) {
+      if (by.by === 'scan' && place.profile.hold) openAfterAll(key)
       return by.by === 'scan' || isAsWanted(state, place, 'open') ? { done: SENT } : refused('broker_away')
+    }
     if (isAway(state)) return refused('device_offline')
     if (isLate(age())) return refused('broker_away')
     const scanId = by.by === 'scan' ? by.scanId : undefined
@@ -275,7 +288,7 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
     if (isAsWanted(state, place, wanted)) return
     clearTimeout(state.again)
     if (wanted === 'open') return holdOpen(place, state)
-    if (wanted === 'shut' || state.standing === 'open') await shut(place, state)
+    if (wanted === 'shut' || state.standing === 'open') await shut(place)
     state.standing = wanted
   }
 
@@ -286,11 +299,13 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
     const release = messagesFor(place, place.profile.release)
     // Who has to get out does not wait for a disk: then only this process knows that it has to be let go.
     if (release.length > 0) {
+      state.stays = true
       const noted = owed.note(key, place.print, release, 'held')
       await noted.catch((error: unknown) => log('error', 'hold_not_kept', { door: key, error: nameOf(error) }))
     }
     state.standing = 'open'
     state.print = place.print
+    state.reopened = performance.now()
     for (const message of messages) {
       await publish(message, LIFE_MS).catch((error: unknown) => {
         // To be shut it may have to be told all the same.
@@ -304,24 +319,22 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
   const openAgain = async (place: Place, state: State): Promise<void> => {
     const key = keyOf(place.ref)
     const every = Math.max(LEAST_PULSE_MS, 0.8 * place.openMs)
-    const messages = messagesFor(place, place.grant)
-    if (messages.length > 0) {
-      if (isLate(age())) throw new Error('the broker is away')
-      await pulse(place, messages, performance.now() + LIFE_MS)
-      state.standing = 'open'
-      state.print = place.print
-    }
+    const messages = place.profile.once ? [] : messagesFor(place, place.grant)
+    if (messages.length === 0) throw new CannotHold()
+    if (isLate(age())) throw new Error('the broker is away')
+    await pulse(place, messages, performance.now() + LIFE_MS)
+    state.standing = 'open'
+    state.print = place.print
     later(key, every)
   }
 
-  const shut = async (place: Place, state: State): Promise<void> => {
+  const shut = async (place: Place): Promise<void> => {
     const key = keyOf(place.ref)
     if (!owed.has(key)) {
       const messages = messagesFor(place, place.profile.release)
       if (messages.length === 0) return
       await owed.note(key, place.print, messages)
     }
-    state.missed = isAway(state)
     await owed.pay(key)
   }
 
@@ -332,17 +345,22 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
     const wanted = standingIn(state.mode)
     if (wanted === 'open') state.print = ''
     if (wanted === 'shut') state.standing = 'free'
-    if (wanted === 'free' && state.missed) state.standing = 'open'
+    if (wanted === 'free' && state.stays && !owed.has(key)) state.standing = 'open'
+    bring(key)
+  }
+
+  /** Somebody stands before a door that is held open: perhaps it fell shut, as the device lost its power. */
+  const openAfterAll = (key: string): void => {
+    const state = stateOf(key)
+    if (performance.now() - state.reopened < REOPEN_MS) return
+    state.print = ''
     bring(key)
   }
 
   const heardOnline = (key: string, topic: string, on: boolean): void => {
     const state = stateOf(key)
-    const was = isAway(state)
     state.online.set(topic, on)
-    const back = !isAway(state) && (was || state.spoke)
-    state.spoke ||= on
-    if (on && back) tellAgain(key)
+    if (on && !isAway(state)) tellAgain(key)
   }
 
   const heardFrom = (place: Place, topic: string, said: Heard): void => {
@@ -358,7 +376,6 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
       if (place) heardFrom(place, '', one.state)
     }
     if (one.is !== 'broker' || stopped) return
-    for (const state of states.values()) state.spoke = false
     if (!one.connected) return
     owed.retry()
     for (const key of places.keys()) tellAgain(key)

@@ -29,6 +29,8 @@ export type Owed = {
    */
   note(key: string, print: string, messages: readonly Message[], held?: 'held'): Promise<Noted>
   has(key: string): boolean
+  /** Its time has come, and it is perhaps on its way just now. */
+  isDue(key: string): boolean
   /** Of which doors something is owed, from an earlier process perhaps. */
   keys(): string[]
   /** So much later, unless it is noted anew before that. What is held open is left so. */
@@ -128,6 +130,7 @@ export const openOwed = async ({ file, publish, log }: Parts): Promise<Owed> => 
       return entry
     },
     has: (key) => entries.has(key),
+    isDue: (key) => entries.get(key)?.due === true,
     keys: () => [...entries.keys()],
     payLater(key, ms) {
       const entry = entries.get(key)

@@ -92,7 +92,7 @@ let log: string[]
 let stop: () => Promise<void>
 
 const start = (env: { HOME_ASSISTANT?: string; BRIDGE_GROUP?: string } = { HOME_ASSISTANT: 'homeassistant' }) => {
-  news = newsBoard()
+  news = newsBoard(() => {})
   const athome = homeAssistant({
     config: { BRIDGE_ID: BRIDGE, HOME_ASSISTANT: undefined, BRIDGE_GROUP: undefined, ...env },
     wire: broker.wire,

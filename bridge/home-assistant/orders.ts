@@ -2,7 +2,7 @@ import { DEADLINE_MS } from '../../api/contract/scan.ts'
 import type { Doors } from '../doors/doors.ts'
 import { isLate } from '../echo.ts'
 import { counterOf, type Log } from '../log.ts'
-import { rateOf } from './rate.ts'
+import { rateOf } from '../rate.ts'
 import type { Heard } from './wire.ts'
 
 /** So many orders at once for each door, and one more with every second. */

@@ -63,5 +63,6 @@ export const fabomatic: Profile = {
   grant: [[welcome('{name}')], [welcome('')]],
   deny: [[reply({ request_ok: true, is_valid: false, name: 'Unknown', missing_auth: false, level: 0 })]],
   noticed: ['machine/+'],
+  once: true,
   own: { device: 'machine/{machine}', subscribe: ['machine/{machine}/request'] },
 }

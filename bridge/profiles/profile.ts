@@ -165,6 +165,8 @@ export type Profile = {
    */
   hold?: Effects
   release?: Effects
+  /** What opens starts something, each time anew: it cannot be kept open by opening it again. */
+  once?: true
   /** What a device has to be told once, so that its relay lets go by itself after `openMs`. */
   setup?: Effects
   /**
