@@ -14,6 +14,7 @@ import type { Message } from './profiles/profile.ts'
 import { Unacknowledged } from './publish.ts'
 import { queueOf } from './queue.ts'
 import { answerAt } from './testing/answers.ts'
+import { siteDoor } from './testing/door.ts'
 
 // One bridge between a broker and an API that are both played here.
 
@@ -416,23 +417,8 @@ test('a message with several cards in it is acknowledged when all of them are sa
 })
 
 const DOOR = '0198c0de-0000-7000-8000-0000000000d0'
-const doorWith = (more: Partial<SiteDoor> = {}): SiteDoor => ({
-  id: DOOR,
-  name: 'Front',
-  profile: 'plain',
-  settings: { topic: 'front/open' },
-  timezone: 'UTC',
-  openMs: 3000,
-  heldOpenMs: 30_000,
-  preAlarmMs: 10_000,
-  hold: null,
-  mode: 'scheduled',
-  modeUntil: null,
-  lockdown: null,
-  evacuation: null,
-  homeAssistant: 'off',
-  ...more,
-})
+const doorWith = (more: Partial<SiteDoor> = {}): SiteDoor =>
+  siteDoor({ id: DOOR, profile: 'plain', settings: { topic: 'front/open' }, ...more })
 const withDoor = (profile: string, topic: string, more: Partial<SiteReader> = {}) =>
   reader(profile, topic, { doorId: DOOR, ...more })
 

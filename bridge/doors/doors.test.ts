@@ -6,6 +6,7 @@ import { type By, type News, newsBoard } from '../news.ts'
 import { topicsOf } from '../profiles/hear.ts'
 import type { Message } from '../profiles/profile.ts'
 import { Unacknowledged } from '../publish.ts'
+import { siteDoor } from '../testing/door.ts'
 import { readerOf } from '../testing/reader.ts'
 import { type Doors, doorsOn } from './doors.ts'
 
@@ -17,23 +18,8 @@ const REF = { doorId: DOOR }
 const COMMAND: By = { by: 'command', commandId: 'c1' }
 const SCAN: By = { by: 'scan', scanId: 's1' }
 
-const doorOf = (profile: string, settings: SiteDoor['settings'], more: Partial<SiteDoor> = {}): SiteDoor => ({
-  id: DOOR,
-  name: 'Front',
-  profile,
-  settings,
-  timezone: 'Europe/Prague',
-  openMs: 3000,
-  heldOpenMs: 30_000,
-  preAlarmMs: 10_000,
-  hold: null,
-  mode: 'scheduled',
-  modeUntil: null,
-  lockdown: null,
-  evacuation: null,
-  homeAssistant: 'off',
-  ...more,
-})
+const doorOf = (profile: string, settings: SiteDoor['settings'], more: Partial<SiteDoor> = {}): SiteDoor =>
+  siteDoor({ id: DOOR, profile, settings, timezone: 'Europe/Prague', ...more })
 const tasmota = (more: Partial<SiteDoor> = {}) => doorOf('tasmota', { device: 'door1' }, more)
 const relay = (more: Partial<SiteDoor> = {}) => doorOf('value-relay', { command: 'gate', close: '0' }, more)
 const plain = (more: Partial<SiteDoor> = {}) => doorOf('plain', { topic: 'hall/open' }, more)

@@ -3,6 +3,7 @@ import type { SiteDoor, SiteReader } from '../../api/contract/site.ts'
 import type { Done } from '../doors/doors.ts'
 import { newsBoard } from '../news.ts'
 import type { SealedFile } from '../sealed-file.ts'
+import { siteDoor } from '../testing/door.ts'
 import { readerOf } from '../testing/reader.ts'
 import { homeAssistant } from './home-assistant.ts'
 import type { Heard, Said, Wire } from './wire.ts'
@@ -13,23 +14,14 @@ const OTHER = '0198c0de-0000-7000-8000-00000000000e'
 const CONFIG = `homeassistant/device/lintel_${DOOR}/config`
 const at = (what: string, doorId = DOOR) => `lintel/door/${doorId}/${what}`
 
-const doorOf = (told: Partial<SiteDoor> = {}): SiteDoor => ({
-  id: DOOR,
-  name: 'Front door',
-  profile: 'shelly-gen1',
-  settings: { device: 'shelly1-B929CC' },
-  timezone: 'UTC',
-  openMs: 3000,
-  heldOpenMs: 30_000,
-  preAlarmMs: 10_000,
-  hold: null,
-  mode: 'scheduled',
-  modeUntil: null,
-  lockdown: null,
-  evacuation: null,
-  homeAssistant: 'command',
-  ...told,
-})
+const doorOf = (told: Partial<SiteDoor> = {}): SiteDoor =>
+  siteDoor({
+    id: DOOR,
+    profile: 'shelly-gen1',
+    settings: { device: 'shelly1-B929CC' },
+    homeAssistant: 'command',
+    ...told,
+  })
 const reader = readerOf({ profile: 'plain', topic: 'workshop/tag', cardView: 'decimal', doorId: DOOR })
 
 /** A broker that has what is retained, and Home Assistant at the other end of it. */
