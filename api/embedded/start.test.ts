@@ -24,7 +24,7 @@ afterAll(async () => {
 
 const start = (file: string, env: Record<string, string>, ...args: string[]) => {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, ['--import', './api/compile-cache.mjs', file, ...args], {
+  const child = spawn(process.execPath, [file, ...args], {
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

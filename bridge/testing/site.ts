@@ -26,7 +26,7 @@ export type Running = { child: ChildProcess; log: string[]; said(text: RegExp): 
 /** A process of ours, as an operator would start it, with what it prints. */
 const start = (file: string, env: Record<string, string>): Running => {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, ['--import', './api/compile-cache.mjs', file], {
+  const child = spawn(process.execPath, [file], {
     env: { PATH, HOME, ...ENV, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
