@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 // Test files share a process one after another: wrangler alone takes seconds to load, and each has its own database.
 const setupFiles = ['./api/testing/endings.ts']
-const live = { testTimeout: 30_000, hookTimeout: 60_000, isolate: false, setupFiles }
+const live = { testTimeout: 30_000, hookTimeout: 120_000, isolate: false, setupFiles }
 
 /** Commands and brokers, which no Worker runs. */
 const commands = [
@@ -31,7 +31,7 @@ const whereConnectionsMeet = [
 export default defineConfig({
   test: {
     globalSetup: './api/testing/setup.ts',
-    // What a bridge is tested for is mostly waiting: so beside it something else runs, on two cores too, and one more.
+    // One more than there are cores on a small machine: every test waits for something now and then.
     maxWorkers: 3,
     projects: [
       {
@@ -54,7 +54,8 @@ export default defineConfig({
           ...live,
         },
       },
-      { test: { name: 'bridge', include: ['bridge/**/*.live.test.ts'], ...live } },
+      // By itself, after all others: its tests mostly wait, and what they wait for are processes that want the machine.
+      { test: { name: 'bridge', include: ['bridge/**/*.live.test.ts'], ...live, sequence: { groupOrder: 1 } } },
     ],
   },
 })
