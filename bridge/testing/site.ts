@@ -204,7 +204,8 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
   }
 
   const readers: Site['readers'] = async (many) => {
-    const made = await Promise.all(many.map((reader) => call('POST', '/readers', { name: 'Reader', ...reader })))
+    const made: Awaited<ReturnType<Call>>[] = []
+    for (const reader of many) made.push(await call('POST', '/readers', { name: 'Reader', ...reader }))
     await letIn(made)
     const { items } = await call('GET', '/readers?limit=500')
     await bridge.said(new RegExp(`"readers":${items.length},"from":"api"[^]*"listening"`))
