@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns, ilike, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, ilike } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { audited } from '../audit/audited.ts'
@@ -14,6 +14,7 @@ import type { AppEnv, Db } from '../platform.ts'
 import { body, change, Id, line, param, query, time } from '../validate.ts'
 import { DeviceState, shownState, stateColumns } from './device-state.ts'
 import { refuseDoorClashes, refuseDoorMistakes } from './door-checks.ts'
+import { inForce, readersOfDoor } from './in-force.ts'
 import { after, anywhere, Paging, Search, toPage } from './page.ts'
 import { settings, timezone } from './reader-fields.ts'
 
@@ -68,20 +69,14 @@ const DoorWithState = v.object({
   state: v.object({ ...DeviceState.entries, mode: v.picklist(DOOR_MODES) }),
 })
 
-/** Is one of this kind in force for it: everywhere, or at one of its readers? */
-const inForce = (kind: 'lockdown' | 'evacuation', now: Date) => sql<boolean>`exists (
-  select from lockdowns l where l.ended_at is null and l.kind = ${kind} and (l.until is null or l.until > ${now.toISOString()}::timestamptz)
-    and (l.everywhere or exists (select from lockdown_readers lr join readers r on r.id = lr.reader_id
-      where lr.lockdown_id = l.id and r.door_id = ${table.id})))`
-
 const withStates = (db: Db, now: Date) =>
   db
     .select({
       ...getTableColumns(table),
       state: stateColumns(doorStates, doorStates.doorId),
       hold: schedules.windows,
-      lockdown: inForce('lockdown', now),
-      evacuation: inForce('evacuation', now),
+      lockdown: inForce('lockdown', readersOfDoor, now),
+      evacuation: inForce('evacuation', readersOfDoor, now),
     })
     .from(table)
     .leftJoin(doorStates, eq(doorStates.doorId, table.id))

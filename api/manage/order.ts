@@ -9,6 +9,7 @@ import { InvalidFields } from '../errors.ts'
 import { rationed } from '../login/limits.ts'
 import type { AppEnv, Db, Platform } from '../platform.ts'
 import { pollUntil } from '../poll.ts'
+import { inForce, readersOfDoor } from './in-force.ts'
 
 /** What somebody wants of which doors and readers; `until` is for `hold` and `lock`, null is until it is released. */
 export type Order = {
@@ -69,19 +70,14 @@ const write = async (tx: Tx, c: Context<AppEnv>, { action, doorIds, readerIds, r
 }
 
 /** Locked down, and not open to all at the same time: who has to get out comes first, as in contract/door-mode.ts. */
-const lockedDown = (its: SQL, at: Date) => {
-  const inForce = (kind: string) => sql`exists (select from lockdowns l where l.ended_at is null and l.kind = ${kind}
-    and (l.until is null or l.until > ${at.toISOString()}::timestamptz) and (l.everywhere or exists (
-      select from lockdown_readers lr where lr.lockdown_id = l.id and lr.reader_id in (${its}))))`
-  return sql<boolean>`(${inForce('lockdown')} and not ${inForce('evacuation')})`
-}
+const lockedDown = (its: SQL, at: Date) =>
+  sql<boolean>`(${inForce('lockdown', its, at)} and not ${inForce('evacuation', its, at)})`
 
 /** In one order, so that two orders for the same doors wait for each other, and not each for the other. */
 const doorsOf = async (tx: Tx, ids: string[], at: Date) => {
   if (ids.length === 0) return []
-  const its = sql`select r.id from readers r where r.door_id = doors.id`
   const found = await tx
-    .select({ id: doors.id, lockedDown: lockedDown(its, at) })
+    .select({ id: doors.id, lockedDown: lockedDown(readersOfDoor, at) })
     .from(doors)
     .where(inArray(doors.id, ids))
     .orderBy(asc(doors.id))

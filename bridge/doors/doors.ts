@@ -375,8 +375,7 @@ export const doorsOn = async ({ api, publish, age, file, record, news, log }: Pa
       const place = places.get(one.reader.id)
       if (place) heardFrom(place, '', one.state)
     }
-    if (one.is !== 'broker' || stopped) return
-    if (!one.connected) return
+    if (one.is !== 'broker' || !one.connected || stopped) return
     owed.retry()
     for (const key of places.keys()) tellAgain(key)
   })
