@@ -43,6 +43,9 @@ const webAddress = v.pipe(
   v.check((url) => !url.startsWith('http:') || isLocal(url), 'not https'),
 )
 
+/** What a program says who it is by: 32 printable letters or more. */
+const token = v.pipe(v.string(), v.minLength(32), v.maxLength(4_000), v.regex(/^[\x21-\x7e]+$/))
+
 const Config = v.object({
   APP_KEY: appKey,
   APP_KEY_PREVIOUS: v.optional(appKey),
@@ -69,7 +72,11 @@ const Config = v.object({
   MAIL_HOOK_URL: v.optional(webAddress),
   MAIL_HOOK_TOKEN: v.optional(v.pipe(v.string(), v.maxLength(4_000), v.regex(/^[\x21-\x7e]+$/))),
   RATE_LIMIT_PER_MINUTE: v.optional(whole(0, 1_000_000), '6000'),
-  BROKER_TOKEN: v.optional(v.pipe(v.string(), v.minLength(32), v.maxLength(4_000), v.regex(/^[\x21-\x7e]+$/))),
+  METRICS_TOKEN: v.optional(token),
+  KEEP_EVENTS_DAYS: v.optional(whole(7, 36_500), '90'),
+  KEEP_DEVICE_EVENTS_DAYS: v.optional(whole(7, 36_500), '90'),
+  KEEP_AUDIT_DAYS: v.optional(whole(31, 36_500), '365'),
+  BROKER_TOKEN: v.optional(token),
 })
 type Settings = v.InferOutput<typeof Config>
 
@@ -94,6 +101,10 @@ const HINTS: Record<keyof Settings, string> = {
   MAIL_FROM: 'the sender of mail, such as Lintel <doors@example.org>',
   MAIL_HOOK_URL: 'an https address that takes mail as JSON',
   MAIL_HOOK_TOKEN: 'printable ASCII without spaces',
+  METRICS_TOKEN: '32 letters or more without spaces; make one with: openssl rand -base64 32',
+  KEEP_EVENTS_DAYS: 'whole days from 7 to 36500',
+  KEEP_DEVICE_EVENTS_DAYS: 'whole days from 7 to 36500',
+  KEEP_AUDIT_DAYS: 'whole days from 31 to 36500',
   BROKER_TOKEN: '32 letters or more without spaces; make one with: openssl rand -base64 32',
 }
 

@@ -1,6 +1,10 @@
 import { and, inArray, lt, sql } from 'drizzle-orm'
+import { lookForBridges } from './access/bridges-away.ts'
 import { attempts, commands, mailTokens, sessions } from './db/schema.ts'
 import type { Platform } from './platform.ts'
+import { removeOld } from './privacy/retention.ts'
+import { watch } from './watch/watch.ts'
+import { deliverDue } from './webhooks/deliver.ts'
 
 /** A number of our own choosing: whoever holds this advisory lock runs the jobs, nobody else does at the same time. */
 const LOCK = 0x6c696e75
@@ -11,8 +15,21 @@ const MINUTE_MS = 60_000
 /** What was done is on the audit log for good; what became of it is kept for so long. Days. */
 const KEEP_COMMANDS = 90
 
+/** What has to be done every few seconds on Node, and every minute on Workers. Never throws. */
+export const look = async (platform: Platform): Promise<void> => {
+  await lookForBridges(platform)
+  await watch(platform)
+  await deliverDue(platform)
+}
+
 /** What has to be done once a day, on Node by a timer and on Workers by cron. Never throws: tomorrow comes again. */
-export const daily = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log'>): Promise<void> => {
+export const daily = async (platform: Platform): Promise<void> => {
+  await tidy(platform)
+  await removeOld(platform)
+}
+
+/** What has expired goes. Never throws. */
+export const tidy = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log'>): Promise<void> => {
   try {
     await db.transaction(async (tx) => {
       const [lock] = await tx.execute<{ mine: boolean }>(sql`select pg_try_advisory_xact_lock(${LOCK}) as mine`)

@@ -6,6 +6,7 @@ import { afterEach, expect, test } from 'vitest'
 import { Proxies } from './client-address.ts'
 import { readConfig } from './config.ts'
 import { bcrypt } from './login/bcrypt.ts'
+import { noMetrics } from './metrics.ts'
 import { asset, listen } from './node.ts'
 import { database } from './platform.ts'
 
@@ -31,6 +32,7 @@ const served = async (trusted: string) => {
     asset,
     now: () => new Date(),
     log: () => {},
+    metrics: noMetrics,
     closing: new AbortController().signal,
     address: null,
     mail: undefined,

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
 import { type Http2Bindings, type HttpBindings, type ServerType, serve } from '@hono/node-server'
 import { pino } from 'pino'
-import { LOOK_MS, lookForBridges } from './access/bridges-away.ts'
+import { LOOK_MS } from './access/bridges-away.ts'
 import { app } from './app.ts'
 import { cameFrom } from './client-address.ts'
 import { CALLS } from './contract/envelope.ts'
@@ -12,10 +12,11 @@ import { connect } from './db/connect.ts'
 import { migrate } from './db/migrate.ts'
 import { isMigrated } from './db/ready.ts'
 import { type FirstAccount, makeFirstAccount } from './first-account.ts'
-import { daily } from './jobs.ts'
+import { daily, look } from './jobs.ts'
 import { bcrypt } from './login/bcrypt.ts'
 import { byHook } from './mail/hook.ts'
 import { type Mail, printed } from './mail/mail.ts'
+import { noMetrics } from './metrics.ts'
 import { addressOf, type NodeConfig, readNodeConfig } from './node-config.ts'
 import { database, type Log, type Platform } from './platform.ts'
 
@@ -85,6 +86,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     asset,
     now: () => new Date(),
     log,
+    metrics: noMetrics,
     closing: closing.signal,
     address: null,
     https: false,
@@ -100,7 +102,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     const { server, url } = await listen(platform, config)
     const jobs = setInterval(() => void daily(platform), DAY_MS)
     void daily(platform)
-    const looks = setInterval(() => void lookForBridges(platform), LOOK_MS)
+    const looks = setInterval(() => void look(platform), LOOK_MS)
     return {
       url,
       platform,

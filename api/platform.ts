@@ -4,6 +4,7 @@ import type { Sql } from 'postgres'
 import type { Config } from './config.ts'
 import type { Permission, Role } from './login/permissions.ts'
 import type { Mail } from './mail/mail.ts'
+import type { Metrics } from './metrics.ts'
 
 export type Db = PostgresJsDatabase & { $client: Sql }
 
@@ -33,6 +34,7 @@ export type Platform = {
   asset(name: string): Promise<Response>
   now(): Date
   log: Log
+  metrics: Metrics
   /** Aborted when this process is about to end: whoever keeps a request waiting answers it then. */
   closing: AbortSignal
   /** Where this request comes from, as far as trusted proxies say; null when nobody knows. */

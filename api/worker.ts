@@ -1,13 +1,13 @@
 import type { ExecutionContext } from 'hono'
 import postgres from 'postgres'
-import { lookForBridges } from './access/bridges-away.ts'
 import { app } from './app.ts'
 import { type Config, readConfig } from './config.ts'
 import { isLocal } from './db/is-local.ts'
-import { daily } from './jobs.ts'
+import { daily, look } from './jobs.ts'
 import { bcryptjs } from './login/bcryptjs.ts'
 import { byHook } from './mail/hook.ts'
 import { type Mail, printed } from './mail/mail.ts'
+import { noMetrics } from './metrics.ts'
 import { database, type Log, type Platform } from './platform.ts'
 
 type Env = Record<string, unknown> & {
@@ -71,6 +71,7 @@ const withPlatform = async <T>(
       },
       now: () => new Date(),
       log,
+      metrics: noMetrics,
       closing: never,
       // Set by Cloudflare itself, whatever the client says.
       address: request?.headers.get('cf-connecting-ip') ?? null,
@@ -89,5 +90,5 @@ export default {
   fetch: (request: Request, env: Env, ctx: ExecutionContext) =>
     withPlatform(env, ctx, (platform) => app.fetch(request, platform, ctx), request),
   scheduled: ({ cron }: { cron: string }, env: Env, ctx: ExecutionContext) =>
-    withPlatform(env, ctx, cron === EVERY_MINUTE ? lookForBridges : daily),
+    withPlatform(env, ctx, cron === EVERY_MINUTE ? look : daily),
 }

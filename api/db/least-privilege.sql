@@ -13,6 +13,8 @@ grant select, insert, update, delete on all tables in schema public to lintel_ap
 revoke update, delete on audit, event_corrections, device_events from lintel_app;
 -- What a bridge hands over may correct an event, by the rules of a trigger that keeps what was there before.
 revoke delete on events from lintel_app;
+-- What is too old goes, and a person is erased, through these alone; they let nothing else through.
+grant execute on function remove_events, remove_device_events, remove_audit, erase_events, erase_audit to lintel_app;
 -- To see whether the database is up to date, and not to migrate it.
 grant usage on schema drizzle to lintel_app;
 grant select on drizzle.__drizzle_migrations to lintel_app;

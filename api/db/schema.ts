@@ -16,6 +16,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import { v7 } from 'uuid'
+import { ALERTS } from '../contract/alerts.ts'
 import { CARD_VIEWS, FORMS } from '../contract/card-views.ts'
 import { ACTIONS, COMMAND_STATES } from '../contract/commands.ts'
 import { STATUSES } from '../contract/decide.ts'
@@ -38,6 +39,10 @@ export const MAIL_PURPOSES = ['invitation', 'reset'] as const
 /** Who may be on the audit log as the one who acted: an account, an API key, nobody who is known, or Lintel itself. */
 export const ACTORS = ['account', 'key', 'stranger', 'system'] as const
 
+/** What Lintel does by itself: what is too old goes, the database is copied, a copy is tried, and the record is looked through. */
+export const TASKS = ['retention', 'backup', 'backup-verified', 'watch'] as const
+export const DELIVERY_STATES = ['waiting', 'delivered', 'dead'] as const
+
 /** Time-ordered (RFC 9562, version 7): new rows land at the end of every index. */
 const id = () => uuid().primaryKey().$defaultFn(v7)
 /** Milliseconds, as JavaScript has them: finer ones would fall between two pages of a list. */
@@ -57,6 +62,8 @@ export const people = pgTable(
     validUntil: instant(),
     /** A lockdown does not keep this person out. */
     exemptFromLockdown: boolean().notNull().default(false),
+    /** All that told who this was is gone; what is left is a pseudonym, so that the record goes on speaking of one person. */
+    erasedAt: instant(),
   },
   (t) => [index('people_name').on(t.name, t.id), check('people_validity', sql`${t.validUntil} > ${t.validFrom}`)],
 )
@@ -206,6 +213,8 @@ export const readers = pgTable(
     doorId: uuid().references(() => doors.id),
     /** Of the password that it has at the broker (broker/accounts.ts). */
     brokerGeneration: integer().notNull().default(1),
+    /** The building or site where it stands, as people call it: nobody is in two of them within a minute. */
+    place: text(),
   },
   (t) => [
     index('readers_name').on(t.name, t.id),
@@ -397,6 +406,85 @@ export const readerStates = pgTable('reader_states', {
     .references(() => readers.id, { onDelete: 'cascade' }),
   ...deviceState(),
 })
+
+/**
+ * What has to be done regularly, once each: when it was last tried and last done, and how that went. `detail` is for its own
+ * next time, and for whoever asks how things are.
+ */
+export const upkeep = pgTable(
+  'upkeep',
+  {
+    task: text({ enum: TASKS }).primaryKey(),
+    triedAt: instant().notNull(),
+    doneAt: instant(),
+    error: text(),
+    detail: jsonb().$type<Record<string, unknown>>().notNull().default({}),
+  },
+  (t) => [oneOf('upkeep_task', t.task, TASKS)],
+)
+
+/**
+ * Something happened that somebody should look at. `about` says of whom or what, so that one burst is one alert: of a kind and
+ * what it is about there is one in each `since`. Ids only, and never a card's number.
+ */
+export const alerts = pgTable(
+  'alerts',
+  {
+    id: id(),
+    at: instant().notNull(),
+    kind: text({ enum: ALERTS }).notNull(),
+    about: text().notNull(),
+    since: instant().notNull(),
+    detail: jsonb().$type<Record<string, unknown>>().notNull(),
+  },
+  (t) => [
+    unique('alerts_once').on(t.kind, t.about, t.since),
+    index('alerts_at').on(t.at, t.id),
+    oneOf('alerts_kind', t.kind, ALERTS),
+  ],
+)
+
+/** Where alerts are sent. `secret` signs what is sent and is encrypted (login/secrets.ts). No `kinds` means all. */
+export const webhooks = pgTable(
+  'webhooks',
+  {
+    id: id(),
+    name: text().notNull(),
+    url: text().notNull(),
+    secret: text().notNull(),
+    kinds: jsonb().$type<(typeof ALERTS)[number][]>(),
+    enabled: boolean().notNull().default(true),
+    createdAt: instant().notNull(),
+  },
+  (t) => [index('webhooks_name').on(t.name, t.id)],
+)
+
+/** One message for one webhook. `body` is the text that is signed. Waiting until `nextAt`; after too many tries it is dead. */
+export const webhookDeliveries = pgTable(
+  'webhook_deliveries',
+  {
+    id: id(),
+    webhookId: uuid()
+      .notNull()
+      .references(() => webhooks.id, { onDelete: 'cascade' }),
+    alertId: uuid().references(() => alerts.id, { onDelete: 'cascade' }),
+    body: text().notNull(),
+    state: text({ enum: DELIVERY_STATES }).notNull().default('waiting'),
+    attempts: integer().notNull().default(0),
+    createdAt: instant().notNull(),
+    nextAt: instant().notNull(),
+    /** Of the last try: the HTTP status, or why there was none. */
+    status: integer(),
+    error: text(),
+    settledAt: instant(),
+  },
+  (t) => [
+    index('webhook_deliveries_due').on(t.nextAt).where(sql`${t.state} = 'waiting'`),
+    index('webhook_deliveries_webhook').on(t.webhookId, t.createdAt, t.id),
+    index('webhook_deliveries_alert').on(t.alertId),
+    oneOf('webhook_deliveries_state', t.state, DELIVERY_STATES),
+  ],
+)
 
 /** "This group may pass these readers during this schedule"; no schedule means always. */
 export const rules = pgTable(

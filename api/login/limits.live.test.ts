@@ -2,7 +2,7 @@ import { hash } from '@node-rs/bcrypt'
 import { eq, sql } from 'drizzle-orm'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { accounts, attempts, sessions } from '../db/schema.ts'
-import { daily } from '../jobs.ts'
+import { tidy } from '../jobs.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, send, signIn } from '../testing/caller.ts'
 
@@ -188,7 +188,7 @@ test('nothing in the table tells who tried', async () => {
 test('what was counted is forgotten by the daily job after a day, and not before', async () => {
   await login(owner.email, 'wrong')
   await later(23 * 3600)
-  const forget = () => daily({ db: api.db, now: () => new Date(), log: () => {} })
+  const forget = () => tidy({ db: api.db, now: () => new Date(), log: () => {} })
   await forget()
   expect(await api.db.$count(attempts)).toBe(3)
   await later(2 * 3600)

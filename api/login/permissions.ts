@@ -22,8 +22,9 @@ const NOUNS = [
   'bridges',
   'accounts',
   'api-keys',
+  'webhooks',
 ] as const
-const READ_ONLY = ['events', 'device-events', 'explain', 'audit'] as const
+const READ_ONLY = ['events', 'device-events', 'explain', 'audit', 'alerts'] as const
 /** An import writes people, cards and who is in which group at once, so it is a permission of its own. */
 const WRITE_ONLY = ['imports'] as const
 
@@ -42,7 +43,7 @@ const MAY: Record<Role, readonly Permission[]> = {
   // What operators do: they give cards to people who are there, which an administrator has given rights; they open doors,
   // and they shut or open all of them when there is danger.
   operator: [
-    ...READS.filter((permission) => !/^(accounts|api-keys|audit):/.test(permission)),
+    ...READS.filter((permission) => !/^(accounts|api-keys|audit|webhooks):/.test(permission)),
     'enrolments:write',
     'commands:write',
     'lockdowns:write',
@@ -64,7 +65,7 @@ const GRANTS: Record<Role, readonly Role[]> = {
 const NEED_FACTOR: readonly Role[] = ['owner', 'admin']
 
 /** What no key may do, whatever its role: whoever found a key must not be able to make a way in that outlives it. */
-const NEVER_BY_KEY: readonly Permission[] = ['accounts:write', 'api-keys:write', 'bridges:write']
+const NEVER_BY_KEY: readonly Permission[] = ['accounts:write', 'api-keys:write', 'bridges:write', 'webhooks:write']
 
 /** A key with scopes may do those that its role may; one without, all that its role may. */
 export const permissionsOf = (role: Role, key?: { scopes: readonly string[] | null }): ReadonlySet<Permission> => {

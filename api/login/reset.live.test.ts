@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { accounts, attempts, audit, mailTokens, sessions } from '../db/schema.ts'
-import { daily } from '../jobs.ts'
+import { tidy } from '../jobs.ts'
 import { PASSWORD, PASSWORD_HASH, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, newSession, signIn } from '../testing/caller.ts'
 import { codeOf, enrol } from '../testing/factor.ts'
@@ -181,7 +181,7 @@ describe('a token', () => {
     const other = await signIn(api, 'member')
     await tokenFor(other, -1)
     const good = await tokenFor(other)
-    await daily({ db: api.db, now: () => new Date(), log: () => {} })
+    await tidy({ db: api.db, now: () => new Date(), log: () => {} })
     expect((await tokensOf(other)).map(({ hash }) => hash)).toEqual([await hashOf(good)])
   })
 

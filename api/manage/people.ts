@@ -32,6 +32,8 @@ export const Person = v.object({
   validUntil: v.nullable(time),
   /** A lockdown does not keep this person out. */
   exemptFromLockdown: v.boolean(),
+  /** Since then this is nobody any more, only whom the record speaks of. */
+  erasedAt: v.nullable(time),
 })
 
 /** By name, e-mail or employee number, or by the number of one of the person's cards in either form. */

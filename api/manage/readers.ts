@@ -46,6 +46,7 @@ const fields = {
   pinScheduleId: v.nullable(Id),
   pinAlone: v.boolean(),
   doorId: v.nullable(Id),
+  place: v.nullable(line(100)),
 }
 
 /**
@@ -68,6 +69,7 @@ const NewReader = v.strictObject({
   pinScheduleId: v.optional(fields.pinScheduleId, null),
   pinAlone: v.optional(fields.pinAlone),
   doorId: v.optional(fields.doorId, null),
+  place: v.optional(fields.place, null),
 })
 
 const withDefaults = ({ cardView, pinAlone, ...input }: v.InferOutput<typeof NewReader>) => {
@@ -101,6 +103,8 @@ const Reader = v.object({
   /** What it opens; null: what its own profile answers opens. */
   doorId: v.nullable(Id),
   brokerGeneration: v.number(),
+  /** Nobody is in two places within a minute. */
+  place: v.nullable(v.string()),
 })
 
 /** With how it is, where that is asked for: what is written, and what the audit log shows of it, is the reader alone. */

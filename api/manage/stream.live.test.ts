@@ -5,6 +5,7 @@ import { Proxies } from '../client-address.ts'
 import { readConfig } from '../config.ts'
 import { accounts, deviceEvents, events, sessions } from '../db/schema.ts'
 import { bcrypt } from '../login/bcrypt.ts'
+import { noMetrics } from '../metrics.ts'
 import { asset, listen as serve } from '../node.ts'
 import { APP_KEY, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, send, signIn } from '../testing/caller.ts'
@@ -344,6 +345,7 @@ describe.runIf(inject('runtime') === 'node')('a stream over a socket', () => {
       asset,
       now: () => new Date(),
       log: () => {},
+      metrics: noMetrics,
       closing: closing.signal,
       address: null,
       https: false,

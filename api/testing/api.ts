@@ -8,6 +8,7 @@ import { accounts } from '../db/schema.ts'
 import { bcrypt } from '../login/bcrypt.ts'
 import type { Role } from '../login/permissions.ts'
 import { byHook } from '../mail/hook.ts'
+import { noMetrics } from '../metrics.ts'
 import { asset } from '../node.ts'
 import { type Db, database, type Platform } from '../platform.ts'
 import { freshDatabase } from './database.ts'
@@ -97,6 +98,7 @@ const onNode = (db: Db, env: Env, closing: AbortSignal): { fetch: Fetch; close()
     asset,
     now: () => new Date(),
     log: () => {},
+    metrics: noMetrics,
     closing,
     address: null,
     https: false,

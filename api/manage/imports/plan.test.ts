@@ -8,6 +8,7 @@ const NOTHING: Known = { people: [], cards: [], groups: [], members: [] }
 const person = (id: string, more: Partial<Known['people'][number]> = {}) => ({
   ...{ id, name: 'Ada', email: null, employeeNumber: null, active: true, validFrom: null, validUntil: null },
   exemptFromLockdown: false,
+  erasedAt: null,
   ...more,
 })
 const card = (id: string, personId: string, more: Partial<Known['cards'][number]> = {}) => ({

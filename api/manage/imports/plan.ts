@@ -154,7 +154,7 @@ const peopleOf = ({ people }: Known) => {
       return { column: 'name', message: 'is needed: nobody is known by this employee_number or email' }
     }
     const unsaid = { email: null, employeeNumber: null, validFrom: null, validUntil: null }
-    const now = { id: v7(), name, ...unsaid, active: true, exemptFromLockdown: false }
+    const now = { id: v7(), name, ...unsaid, active: true, exemptFromLockdown: false, erasedAt: null }
     return { before: undefined, now, said: new Map() }
   }
 

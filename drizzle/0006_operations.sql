@@ -1,0 +1,166 @@
+CREATE TABLE "alerts" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"kind" text NOT NULL,
+	"about" text NOT NULL,
+	"since" timestamp (3) with time zone NOT NULL,
+	"detail" jsonb NOT NULL,
+	CONSTRAINT "alerts_once" UNIQUE("kind","about","since"),
+	CONSTRAINT "alerts_kind" CHECK ("alerts"."kind" in ('failed_sign_ins', 'unknown_cards', 'far_readers', 'door_forced', 'door_held_open', 'tamper', 'reader_offline', 'bridge_offline', 'upkeep_failed'))
+);
+--> statement-breakpoint
+CREATE TABLE "upkeep" (
+	"task" text PRIMARY KEY NOT NULL,
+	"tried_at" timestamp (3) with time zone NOT NULL,
+	"done_at" timestamp (3) with time zone,
+	"error" text,
+	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	CONSTRAINT "upkeep_task" CHECK ("upkeep"."task" in ('retention', 'backup', 'backup-verified', 'watch'))
+);
+--> statement-breakpoint
+CREATE TABLE "webhook_deliveries" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"webhook_id" uuid NOT NULL,
+	"alert_id" uuid,
+	"body" text NOT NULL,
+	"state" text DEFAULT 'waiting' NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"next_at" timestamp (3) with time zone NOT NULL,
+	"status" integer,
+	"error" text,
+	"settled_at" timestamp (3) with time zone,
+	CONSTRAINT "webhook_deliveries_state" CHECK ("webhook_deliveries"."state" in ('waiting', 'delivered', 'dead'))
+);
+--> statement-breakpoint
+CREATE TABLE "webhooks" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"url" text NOT NULL,
+	"secret" text NOT NULL,
+	"kinds" jsonb,
+	"enabled" boolean DEFAULT true NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "people" ADD COLUMN "erased_at" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "readers" ADD COLUMN "place" text;--> statement-breakpoint
+ALTER TABLE "webhook_deliveries" ADD CONSTRAINT "webhook_deliveries_webhook_id_webhooks_id_fk" FOREIGN KEY ("webhook_id") REFERENCES "public"."webhooks"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "webhook_deliveries" ADD CONSTRAINT "webhook_deliveries_alert_id_alerts_id_fk" FOREIGN KEY ("alert_id") REFERENCES "public"."alerts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "alerts_at" ON "alerts" USING btree ("at","id");--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_due" ON "webhook_deliveries" USING btree ("next_at") WHERE "webhook_deliveries"."state" = 'waiting';--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_webhook" ON "webhook_deliveries" USING btree ("webhook_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_alert" ON "webhook_deliveries" USING btree ("alert_id");--> statement-breakpoint
+CREATE INDEX "webhooks_name" ON "webhooks" USING btree ("name","id");--> statement-breakpoint
+-- Drizzle knows no functions: these are written by hand. The record is only ever added to, but by these two ways: what is
+-- older than it has to be kept goes, and a person's traces are made a pseudonym's. Both are functions of the tables' owner,
+-- which the role of the application may call; the setting is theirs while they run.
+CREATE OR REPLACE FUNCTION "refuse_change"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'DELETE' AND current_setting('lintel.record', true) = 'removing' THEN RETURN OLD; END IF;
+	IF TG_OP = 'UPDATE' AND current_setting('lintel.record', true) = 'erasing' THEN RETURN NEW; END IF;
+	RAISE EXCEPTION 'Rows of "%" are only ever added.', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END
+$$;--> statement-breakpoint
+-- As before, and silent while a person is erased.
+CREATE OR REPLACE FUNCTION "correct_event"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_setting('lintel.record', true) = 'erasing' THEN RETURN NEW; END IF;
+	IF ROW(NEW."id", NEW."at", NEW."received_at", NEW."reader_id", NEW."card_number", NEW."bridge_id")
+			IS DISTINCT FROM ROW(OLD."id", OLD."at", OLD."received_at", OLD."reader_id", OLD."card_number", OLD."bridge_id")
+		OR NEW."source" NOT IN ('offline', 'reader') OR NOT NEW."answered" OR OLD."source" = 'reader'
+		OR NOT (OLD."source" = 'online' OR NOT OLD."answered" OR (OLD."decision" = 'granted' AND NEW."reason" IN ('late', 'unavailable')))
+	THEN
+		RAISE EXCEPTION 'Rows of "events" are only ever added.' USING ERRCODE = 'restrict_violation';
+	END IF;
+	INSERT INTO "event_corrections" ("event_id", "at", "before") VALUES (OLD."id", now(), to_jsonb(OLD));
+	RETURN NEW;
+END
+$$;--> statement-breakpoint
+-- The oldest events from before an instant, at most so many, and their corrections. Gives how many. A week stays whatever is asked.
+CREATE FUNCTION "remove_events"("before" timestamptz, "most" integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'removing' AS $$
+DECLARE
+	"removed" integer;
+BEGIN
+	WITH "old" AS (
+		SELECT e."id" FROM "events" e WHERE e."at" < least("before", now() - interval '7 days')
+		ORDER BY e."at", e."id" LIMIT "most"
+	), "corrections" AS (
+		DELETE FROM "event_corrections" c USING "old" WHERE c."event_id" = "old"."id"
+	), "gone" AS (
+		DELETE FROM "events" e USING "old" WHERE e."id" = "old"."id" RETURNING e."id"
+	)
+	SELECT count(*) INTO "removed" FROM "gone";
+	RETURN "removed";
+END
+$$;--> statement-breakpoint
+CREATE FUNCTION "remove_device_events"("before" timestamptz, "most" integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'removing' AS $$
+DECLARE
+	"removed" integer;
+BEGIN
+	WITH "old" AS (
+		SELECT e."id" FROM "device_events" e WHERE e."at" < least("before", now() - interval '7 days')
+		ORDER BY e."at", e."id" LIMIT "most"
+	), "gone" AS (
+		DELETE FROM "device_events" e USING "old" WHERE e."id" = "old"."id" RETURNING e."id"
+	)
+	SELECT count(*) INTO "removed" FROM "gone";
+	RETURN "removed";
+END
+$$;--> statement-breakpoint
+-- The beginning of the audit log, up to a number. A month stays whatever is asked, and the last row always does.
+CREATE FUNCTION "remove_audit"("through" bigint) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'removing' AS $$
+DECLARE
+	"removed" integer;
+BEGIN
+	IF EXISTS (SELECT FROM "audit" a WHERE a."number" <= "through" AND a."at" > now() - interval '30 days')
+		OR NOT EXISTS (SELECT FROM "audit" a WHERE a."number" > "through")
+	THEN
+		RAISE EXCEPTION 'The audit log of a month, and its last row, stay.' USING ERRCODE = 'restrict_violation';
+	END IF;
+	DELETE FROM "audit" a WHERE a."number" <= "through";
+	GET DIAGNOSTICS "removed" = ROW_COUNT;
+	RETURN "removed";
+END
+$$;--> statement-breakpoint
+-- Makes the card numbers in a person's events a pseudonym, of at most so many, and of events of cards that were nobody's
+-- then where the texts are this person's. Gives how many; 0 when there is none left.
+CREATE FUNCTION "erase_events"("person" uuid, "texts" text[], "pseudonym" text, "most" integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'erasing' AS $$
+DECLARE
+	"erased" integer;
+BEGIN
+	WITH "theirs" AS (
+		(SELECT e."id" FROM "events" e WHERE e."person_id" = "person" AND e."card_number" <> "pseudonym" LIMIT "most")
+		UNION
+		(SELECT e."id" FROM "events" e WHERE e."reason" IN ('unknown_card', 'ambiguous_card', 'enrolled') AND e."person_id" IS NULL
+			AND e."card_number" = ANY ("texts") LIMIT "most")
+	), "corrections" AS (
+		UPDATE "event_corrections" c SET "before" = jsonb_set(c."before", '{card_number}', to_jsonb("pseudonym"))
+		FROM "theirs" WHERE c."event_id" = "theirs"."id"
+	), "gone" AS (
+		UPDATE "events" e SET "card_number" = "pseudonym" FROM "theirs" WHERE e."id" = "theirs"."id" RETURNING e."id"
+	)
+	SELECT count(*) INTO "erased" FROM "gone";
+	RETURN "erased";
+END
+$$;--> statement-breakpoint
+-- Takes away what the audit log says about these targets, but not that something was done, by whom and when. Gives each row's
+-- number and the hash of what is left of it: on record, that is how audit/verify.ts tells this from an edit.
+CREATE FUNCTION "erase_audit"("targets" uuid[]) RETURNS TABLE ("erased" bigint, "left" text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'erasing' AS $$
+BEGIN
+	RETURN QUERY
+		UPDATE "audit" a SET
+			"before" = CASE WHEN a."before" IS NOT NULL THEN '{"erased": true}'::jsonb END,
+			"after" = CASE WHEN a."after" IS NOT NULL THEN '{"erased": true}'::jsonb END
+		WHERE a."target_id" = ANY ("targets") AND a."action" <> 'people.erase'
+			AND (a."before" IS NOT NULL OR a."after" IS NOT NULL)
+			AND a."before" IS DISTINCT FROM '{"erased": true}'
+		RETURNING a."number", encode(sha256(convert_to("audit_text"(a), 'UTF8')), 'hex');
+END
+$$;--> statement-breakpoint
+REVOKE ALL ON FUNCTION "remove_events", "remove_device_events", "remove_audit", "erase_events", "erase_audit" FROM PUBLIC;
