@@ -47,6 +47,12 @@ describe('the paths for machines', () => {
     expect(reply.body['detail']).toMatch(/\/docs/)
   })
 
+  test('metrics are nobody’s where there is no token for them, and the answer says so', async () => {
+    const reply = await replyOf(await api.fetch('/metrics', { headers: { authorization: 'Bearer undefined' } }))
+    expectProblem(reply, 404)
+    expect(reply.body['detail']).toMatch(/METRICS_TOKEN/)
+  })
+
   test('what is not there is a 404 under /api/v1, for those who are signed in', async () => {
     for (const path of ['/nothing', '/people/', '/People', '/people/0198c1a2-0000-7000-8000-000000000000/cards']) {
       expectProblem(await admin.get(path), 404)
@@ -74,7 +80,9 @@ describe('/openapi.json', () => {
         ? 'application/jose'
         : name.endsWith('/stream')
           ? 'text/event-stream'
-          : 'application/json'
+          : name === 'GET /metrics'
+            ? 'text/plain'
+            : 'application/json'
       if (status !== '204') expect({ name, types: Object.keys(answer?.content ?? {}) }).toEqual({ name, types: [type] })
     }
   })

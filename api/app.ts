@@ -48,6 +48,7 @@ import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
 import { unknownCards } from './manage/unknown-cards.ts'
 import { unknownReaders } from './manage/unknown-readers.ts'
+import { metrics } from './metrics/route.ts'
 import { spendOfAddress } from './per-minute.ts'
 import type { AppEnv } from './platform.ts'
 import { oneLine } from './request-log.ts'
@@ -148,6 +149,7 @@ const api = new Hono<AppEnv>()
         ? c.json({ ok: true })
         : problem(c, 503, 'The database is behind: run npm run migrate.'),
   )
+  .route('/', metrics)
   .use('/api/*', atMost(MOST))
   .use('/api/:path{(?!v1/imports/).+}', smallBodies(256 * 1024), jsonOnly)
   .use('/api/v1/login/*', spendOfAddress, noStrayQuery)

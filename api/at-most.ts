@@ -14,10 +14,12 @@ export const atMost = (most: number) => {
       refuse(503, 'Too many requests are waiting here already. Try again in a moment.')
     }
     underWay += 1
+    c.env.metrics.underWay(1)
     try {
       await next()
     } finally {
       underWay -= 1
+      c.env.metrics.underWay(-1)
     }
   })
 }

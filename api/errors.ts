@@ -5,6 +5,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import * as v from 'valibot'
 import { sentences } from './db/constraints.ts'
 import type { AppEnv } from './platform.ts'
+import { routeOf } from './request-log.ts'
 
 /** RFC 9457. `type` is the stable word for programs, `detail` a sentence for people. */
 export const Problem = v.object({
@@ -130,8 +131,9 @@ export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
   const down = code !== undefined && DATABASE_AWAY.test(code)
   c.env.log('error', down ? 'database_away' : 'failed', {
     method: c.req.method,
-    path: c.req.path,
+    route: routeOf(c),
     code,
+    ...(c.var.trace !== undefined && { trace: c.var.trace }),
     ...(!down && { error: error.name, stack: error.stack }),
   })
   return down

@@ -12,7 +12,7 @@ import { accountOf, fill, type Holder, keyOf, makeThings, nounOf, type Things } 
  * Who gets in where, said a second time and by hand: permissions.ts is not asked. `O` is an owner, `A` an admin, `P` an
  * operator, `U` an auditor, `M` a member. After them stands the scope with which an API key gets in; without one no key does,
  * whatever its role. `anybody` needs no sign-in; `bridge` is for messages with a bridge's seal, and for nobody else;
- * `broker` for whoever has the broker's token.
+ * `broker` for whoever has the broker's token, `collector` for whoever has the one for metrics.
  */
 const noun = (name: string, readers: string, changers: string, byKey = true): Record<string, string> => {
   const reads = `${readers} ${name}:read`
@@ -29,6 +29,7 @@ const noun = (name: string, readers: string, changers: string, byKey = true): Re
 const LINES: Record<string, string> = {
   'GET /health': 'anybody',
   'GET /ready': 'anybody',
+  'GET /metrics': 'collector',
   'POST /internal/access-check': 'bridge',
   'POST /internal/config': 'bridge',
   'POST /internal/snapshot': 'bridge',
@@ -146,7 +147,7 @@ const keys = new Map<string, string>()
 
 const line = (name: string) => {
   const [roles = '', scope] = (LINES[name] ?? '').split(' ')
-  return { roles, scope, open: ['anybody', 'bridge', 'broker'].includes(roles) }
+  return { roles, scope, open: ['anybody', 'bridge', 'broker', 'collector'].includes(roles) }
 }
 
 /** One request as simple as it can be: to what is there, or to an id that nobody has, with an empty body if it reads one. */
@@ -197,7 +198,7 @@ const SCOPES = [...new Set(Object.values(LINES).flatMap((text) => text.split(' '
 const described = Object.keys(LINES)
 
 beforeAll(async () => {
-  api = await startTestApi({ BROKER_TOKEN: 'b'.repeat(32) })
+  api = await startTestApi({ BROKER_TOKEN: 'b'.repeat(32), METRICS_TOKEN: 'm'.repeat(32) })
   owner = await accountOf(api, 'owner')
   const made = await makeThings(api, owner)
   const [one, other] = made.holders
@@ -228,7 +229,7 @@ describe('the table', () => {
 
   test('is read from rows that say who, and nothing else', () => {
     for (const name of described)
-      expect(LINES[name]).toMatch(/^(anybody|bridge|broker|O?A?P?U?M?( [a-z-]+:(read|write))?)$/)
+      expect(LINES[name]).toMatch(/^(anybody|bridge|broker|collector|O?A?P?U?M?( [a-z-]+:(read|write))?)$/)
   })
 })
 

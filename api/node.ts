@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { LOOK_MS } from './access/bridges-away.ts'
 import { app } from './app.ts'
 import { cameFrom } from './client-address.ts'
+import type { Config } from './config.ts'
 import { CALLS } from './contract/envelope.ts'
 import { environment, SetupError } from './contract/environment.ts'
 import { connect } from './db/connect.ts'
@@ -16,7 +17,7 @@ import { daily, look } from './jobs.ts'
 import { bcrypt } from './login/bcrypt.ts'
 import { byHook } from './mail/hook.ts'
 import { type Mail, printed } from './mail/mail.ts'
-import { noMetrics } from './metrics.ts'
+import { type Metrics, noMetrics } from './metrics.ts'
 import { addressOf, type NodeConfig, readNodeConfig } from './node-config.ts'
 import { database, type Log, type Platform } from './platform.ts'
 
@@ -63,6 +64,10 @@ const mailOf = async ({ SMTP_URL, app }: NodeConfig, log: Log): Promise<Mail | u
   return app.production ? undefined : printed(log)
 }
 
+/** Nobody counts what nobody may see. */
+export const metricsOf = async ({ METRICS_TOKEN }: Config): Promise<Metrics> =>
+  METRICS_TOKEN === undefined ? noMetrics : (await import('./metrics/prometheus.ts')).prometheus()
+
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Builds the platform once, makes sure of the database and the first account, serves, and runs the daily jobs. */
@@ -86,7 +91,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     asset,
     now: () => new Date(),
     log,
-    metrics: noMetrics,
+    metrics: await metricsOf(config.app),
     closing: closing.signal,
     address: null,
     https: false,

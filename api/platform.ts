@@ -62,5 +62,8 @@ export type Caller = {
   | { kind: 'key' }
 )
 
-/** `c.env` is the world; `c.var` is what middleware learned about this request. `asked` is when it came in. */
-export type AppEnv = { Bindings: Platform; Variables: { asked: Date; caller: Caller } }
+/**
+ * `c.env` is the world; `c.var` is what middleware learned about this request. `asked` is when it came in, `trace` what it
+ * belongs to, if it says so.
+ */
+export type AppEnv = { Bindings: Platform; Variables: { asked: Date; trace: string | undefined; caller: Caller } }

@@ -1,7 +1,7 @@
 import type { Db, Platform } from '../platform.ts'
 
 /** A bridge asks every other second: one that has not for so long is away. Milliseconds. */
-const AWAY_MS = 20_000
+export const AWAY_MS = 20_000
 
 /** How often somebody looks, so that it is on record within half a minute. Milliseconds. */
 export const LOOK_MS = 5_000

@@ -68,7 +68,7 @@ export const handOver = new Hono<AppEnv>().post(
   '/events',
   doc('bridges', 'Record what a bridge decided while the API was away', sealed),
   async (c) => {
-    const { db, now } = c.env
+    const { db, now, metrics } = c.env
     const { bridge, message, mark } = await unseal(c.env, await c.req.text(), ask)
     const { events } = v.parse(HandOver, message)
     await confirmNow(c.env, db, bridge)
@@ -76,6 +76,8 @@ export const handOver = new Hono<AppEnv>().post(
       if (Date.parse(at) > now().getTime() + AHEAD_MS) invalid(`events.${place}.at`, 'is in the future')
     }
     await recordHandedOver(db, bridge.id, now(), events)
+    for (const { reason } of events)
+      metrics.scan(decisionOf(reason), reason, BY_READER.includes(reason) ? 'reader' : 'offline')
 
     const reply = { ...mark, recorded: events.length }
     return c.body(await seal(reply, answer, bridge.id, bridge.key, now()), 200, { 'content-type': SEALED })

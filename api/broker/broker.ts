@@ -1,7 +1,7 @@
-import { timingSafeEqual } from 'node:crypto'
 import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import * as v from 'valibot'
+import { isBearer } from '../bearer.ts'
 import { doc } from '../docs.ts'
 import { refuse } from '../errors.ts'
 import { rootKeys } from '../keys.ts'
@@ -17,16 +17,12 @@ import { type Account, may, mayBeCalled } from './rules.ts'
  * it is: it is denied.
  */
 
-const digest = async (text: string) =>
-  new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
-
 /** Lets in the broker alone. Where there is no token nobody asks, and there is nothing at these addresses. */
 const brokerOnly = createMiddleware<AppEnv>(async (c, next) => {
   const { BROKER_TOKEN } = c.env.config
   if (BROKER_TOKEN === undefined) refuse(404, 'There is nothing at this address. /docs lists what there is.')
-  const [, token = ''] = /^Bearer (\S+)$/i.exec(c.req.header('authorization') ?? '') ?? []
-  const [given, wanted] = await Promise.all([digest(token), digest(String(BROKER_TOKEN))])
-  if (!timingSafeEqual(given, wanted)) refuse(401, 'Only the broker may ask this: send BROKER_TOKEN as a Bearer token.')
+  if (!(await isBearer(c.req.header('authorization'), String(BROKER_TOKEN))))
+    refuse(401, 'Only the broker may ask this: send BROKER_TOKEN as a Bearer token.')
   await next()
 })
 

@@ -26,7 +26,7 @@ export const connect = (where: { url: string } | { socket: string }, purpose: ke
     backoff: () => 0.25,
     fetch_types: false,
     onnotice: () => {},
-    connection: { application_name: 'lintel', ...limits, idle_in_transaction_session_timeout: 10_000 },
+    connection: { application_name: `lintel ${purpose}`, ...limits, idle_in_transaction_session_timeout: 10_000 },
   }
   return 'url' in where
     ? postgres(where.url, options)

@@ -81,7 +81,8 @@ const mustWait = async (db: Reads, { now, address }: Platform, counts: Count[], 
   return less < wait && whom !== null && (await isAtHome(db, address, whom)) ? less : wait
 }
 
-const refuseToHurry = (c: Context<AppEnv>, waitMs: number): never => {
+const refuseToHurry = (c: Context<AppEnv>, waitMs: number, what?: Limited): never => {
+  if (what === 'login' || what === 'code') c.env.metrics.signIn('limited')
   const seconds = Math.ceil(waitMs / 1000)
   c.header('retry-after', String(seconds))
   return refuse(429, `Too many attempts. Try again in ${seconds} s.`)
@@ -103,7 +104,7 @@ export const limited = async <T>(
   const { db } = c.env
   const counts = await countsOf(c.env, what, PACES[what], whom)
   const before = await mustWait(db, c.env, counts, whom)
-  if (before > 0) refuseToHurry(c, before)
+  if (before > 0) refuseToHurry(c, before, what)
 
   const result = await work()
 
@@ -114,7 +115,7 @@ export const limited = async <T>(
     else if (wait <= 0) await clear(tx, counts)
     return wait
   })
-  if (meantime > 0) refuseToHurry(c, meantime)
+  if (meantime > 0) refuseToHurry(c, meantime, what)
   return result
 }
 

@@ -84,8 +84,10 @@ export const login = new Hono<AppEnv>()
       if (outcome === undefined) {
         // Whatever else was typed as an e-mail may be anything, a password too: of that nothing is kept.
         await note(db, c, 'login.failed', tried === undefined ? {} : accountTarget(tried))
+        c.env.metrics.signIn('failed')
         return refuse(401, 'The e-mail, the password or the code is wrong.')
       }
+      c.env.metrics.signIn('ok')
       return c.json(outcome)
     },
   )

@@ -8,8 +8,7 @@ import { accounts } from '../db/schema.ts'
 import { bcrypt } from '../login/bcrypt.ts'
 import type { Role } from '../login/permissions.ts'
 import { byHook } from '../mail/hook.ts'
-import { noMetrics } from '../metrics.ts'
-import { asset } from '../node.ts'
+import { asset, metricsOf } from '../node.ts'
 import { type Db, database, type Platform } from '../platform.ts'
 import { freshDatabase } from './database.ts'
 import { whenFileEnds } from './endings.ts'
@@ -83,7 +82,7 @@ const overHttp = (fetch: Fetch, token?: string): Client => {
   }
 }
 
-const onNode = (db: Db, env: Env, closing: AbortSignal): { fetch: Fetch; close(): Promise<void> } => {
+const onNode = async (db: Db, env: Env, closing: AbortSignal): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
   const config = readConfig(env, { production: false })
   const platform: Platform = {
     config,
@@ -98,7 +97,7 @@ const onNode = (db: Db, env: Env, closing: AbortSignal): { fetch: Fetch; close()
     asset,
     now: () => new Date(),
     log: () => {},
-    metrics: noMetrics,
+    metrics: await metricsOf(config),
     closing,
     address: null,
     https: false,
@@ -138,7 +137,8 @@ export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
   const mailbox = await openMailbox()
   const env = { ...ENV, ...mailbox.env, ...more }
   const closing = new AbortController()
-  const { fetch, close } = inject('runtime') === 'workerd' ? await onWorkerd(url, env) : onNode(db, env, closing.signal)
+  const started = inject('runtime') === 'workerd' ? onWorkerd(url, env) : onNode(db, env, closing.signal)
+  const { fetch, close } = await started
   whenFileEnds(async () => {
     await close()
     await mailbox.close()

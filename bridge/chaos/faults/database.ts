@@ -4,7 +4,7 @@ import type { Fault } from './fault.ts'
 
 /** Ends what the API has open, so that it meets the new settings. */
 const endSessions = ({ sql }: World) =>
-  sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lintel'`
+  sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'lintel %'`
 
 const readOnly = async (world: World, value: 'on' | 'off') => {
   await world.sql.unsafe(`alter system set default_transaction_read_only = ${value}`)
