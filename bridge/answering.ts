@@ -7,6 +7,7 @@ import type { Doors } from './doors/doors.ts'
 import { isLate } from './echo.ts'
 import type { Keep } from './keep.ts'
 import { type Log, nameOf } from './log.ts'
+import type { Metrics } from './metrics.ts'
 import { doorOf, type NewsBoard } from './news.ts'
 import { isOnRecordSince, type OwnProtocol } from './own-protocol/own-protocol.ts'
 import type { Known } from './profiles/hear.ts'
@@ -18,8 +19,8 @@ import { needsAddress, wantsName } from './uses.ts'
 
 export type Taken = { scan: Scan; outcome: Promise<Outcome> }
 
-/** One message that wants an answer: until when, and whether it is the scan's first. `found` is what a template may take of it, `unit` the device. */
-export type Asked = { by: number; first: boolean; found: Vars; unit: string }
+/** One message that wants an answer: since when, until when, and whether it is the scan's first. `found` is what a template may take of it, `unit` the device. */
+export type Asked = { at: number; by: number; first: boolean; found: Vars; unit: string }
 
 type Parts = {
   api: Pick<Api, 'clock'>
@@ -30,6 +31,7 @@ type Parts = {
   own: OwnProtocol
   doors: Pick<Doors, 'tell'>
   news: NewsBoard
+  metrics: Metrics
   drop(why: Dropped): undefined
   log: Log
 }
@@ -38,11 +40,11 @@ type Parts = {
  * A reader with a door opens that door, another one by its own answer. What opens goes out now or never: not after its time,
  * not into a queue, not to be kept by the broker.
  */
-export const answeringBy = ({ api, age, publish, states, keep, own, doors, news, drop, log }: Parts) => {
+export const answeringBy = ({ api, age, publish, states, keep, own, doors, news, metrics, drop, log }: Parts) => {
   const answer = async (
     { reader, profile, vars }: Known,
     { scan, outcome }: Taken,
-    { by, first, found, unit }: Asked,
+    { at, by, first, found, unit }: Asked,
   ): Promise<void> => {
     const { decision, reason: why, openMs, expiresAt, name = '' } = await outcome
     if (first) news.tell({ is: 'decided', reader, decision: decisionOf(why), reason: why })
@@ -74,6 +76,7 @@ export const answeringBy = ({ api, age, publish, states, keep, own, doors, news,
     })
     const dressed = profile.verify ? messages.map((message) => own.sign(reader, message)) : messages
     const sent = await send(reader, dressed, opens ? until : undefined)
+    if (sent && (messages.length > 0 || opens)) metrics.answered(performance.now() - at)
     // Only the address can be missing, which the device has not said for a while.
     const lost = !elsewhere && opens && messages.length === 0 && needsAddress(profile) && ip === undefined
     if (lost || door?.detail === 'no_address') log('warn', 'no_address', { reader: reader.id, say: SAY_ADDRESS })

@@ -8,8 +8,10 @@ import { type HandedOver, HandOverAnswer } from '../api/contract/hand-over.ts'
 import { Answer, type Ask, answerOf, type Scan } from '../api/contract/scan.ts'
 import { type Seen, SeenAnswer } from '../api/contract/seen.ts'
 import { SiteAnswer } from '../api/contract/site.ts'
+import { TRACEPARENT } from '../api/contract/trace.ts'
 import type { Clock } from './clock.ts'
 import { post } from './post.ts'
+import { traceparent } from './trace.ts'
 
 /** Where the API is, and as whom to ask it. */
 export type Api = { url: string; id: string; key: SealingKey; clock: Clock }
@@ -28,16 +30,22 @@ export class Refused extends Error {
   }
 }
 
+/** What goes beside a message: `stop` gives it up, `trace` says what it belongs to. */
+type Beside = { stop?: AbortSignal; trace?: string | undefined }
+
+const JOSE = { 'content-type': SEALED }
+
 /** One question and its answer; that it is this question's answer is for the caller to see. */
 const call = async (
   api: Api,
   { path, ask, answer }: Call,
   message: Record<string, unknown>,
   deadline: number,
-  stop?: AbortSignal,
+  { stop, trace }: Beside = {},
 ) => {
+  const headers = trace === undefined ? JOSE : { ...JOSE, [TRACEPARENT]: traceparent(trace) }
   const sealed = await seal(message, ask, api.id, api.key, api.clock.now())
-  const { status, body } = await post(new URL(path, api.url), SEALED, sealed, deadline, stop)
+  const { status, body } = await post(new URL(path, api.url), headers, sealed, deadline, stop)
   if (status !== 200) throw new Refused(status)
   return open(body, answer, api.key, api.clock.now())
 }
@@ -51,10 +59,10 @@ const callMarked = async (
   about: Call,
   message: Record<string, unknown>,
   deadline: number,
-  stop?: AbortSignal,
+  beside: Beside = {},
 ) => {
   const nonce = randomUUID()
-  const answer = await call(api, about, { ...message, nonce }, deadline, stop)
+  const answer = await call(api, about, { ...message, nonce }, deadline, beside)
   if (answer['nonce'] !== nonce) throw new Error('the answer is to another question')
   return answer
 }
@@ -63,9 +71,15 @@ const callMarked = async (
  * Ask about one scan, for at most `deadline` milliseconds. Throws on anything but a fresh, sealed answer about this very scan
  * that is still good: granted only where a door is to be opened, and never where a reader had decided by itself.
  */
-export const askAboutScan = async (api: Api, scan: Scan, deadline: number, want?: AskWant): Promise<Answer> => {
+export const askAboutScan = async (
+  api: Api,
+  scan: Scan,
+  deadline: number,
+  want?: AskWant,
+  trace?: string,
+): Promise<Answer> => {
   const message = want === undefined ? { scan } : { scan, want }
-  const answer = v.parse(Answer, await call(api, CALLS.check, message, deadline))
+  const answer = v.parse(Answer, await call(api, CALLS.check, message, deadline, { trace }))
   if (answer.scan !== scan.id) throw new Error('the answer is about another scan')
   if (answer.decision !== answerOf(answer.reason)) throw new Error('the answer contradicts itself')
   return answer
@@ -85,8 +99,9 @@ export const askForSnapshot = async (api: Api, after: string | undefined): Promi
   callMarked(api, CALLS.snapshot, after === undefined ? {} : { after }, 2 * PATIENCE_MS)
 
 /** Hand over what was recorded here. When it resolves all of it is on record there. */
-export const handOver = async (api: Api, events: readonly HandedOver[]): Promise<void> => {
-  const { recorded } = v.parse(HandOverAnswer, await callMarked(api, CALLS.events, { events }, 2 * PATIENCE_MS))
+export const handOver = async (api: Api, events: readonly HandedOver[], trace?: string): Promise<void> => {
+  const answer = await callMarked(api, CALLS.events, { events }, 2 * PATIENCE_MS, { trace })
+  const { recorded } = v.parse(HandOverAnswer, answer)
   if (recorded !== events.length) throw new Error('the API recorded something else')
 }
 
@@ -95,8 +110,9 @@ export const reportSeen = async (api: Api, seen: readonly Seen[]): Promise<numbe
   v.parse(SeenAnswer, await callMarked(api, CALLS.seen, { seen }, PATIENCE_MS)).noted
 
 /** Say what doors and readers did, and which of them were heard. When it resolves all of it is on record there. */
-export const reportDevices = async (api: Api, report: DeviceReport): Promise<void> => {
-  const { recorded } = v.parse(DeviceReportAnswer, await callMarked(api, CALLS.deviceEvents, report, 2 * PATIENCE_MS))
+export const reportDevices = async (api: Api, report: DeviceReport, trace?: string): Promise<void> => {
+  const answer = await callMarked(api, CALLS.deviceEvents, report, 2 * PATIENCE_MS, { trace })
+  const { recorded } = v.parse(DeviceReportAnswer, answer)
   if (recorded !== report.events.length) throw new Error('the API recorded something else')
 }
 
@@ -115,7 +131,7 @@ export const askForCommands = async (
   stop: AbortSignal,
 ): Promise<CommandsAnswer> => {
   const message = { waitMs, ...(version !== undefined && { version }) }
-  return v.parse(CommandsAnswer, await callMarked(api, CALLS.commands, message, waitMs + PATIENCE_MS, stop))
+  return v.parse(CommandsAnswer, await callMarked(api, CALLS.commands, message, waitMs + PATIENCE_MS, { stop }))
 }
 
 /** Say what became of commands; gives of how many of them that was news. */

@@ -9,6 +9,7 @@ import { type Bridge, bridgeOn, type State } from './bridge.ts'
 import { doorsOn } from './doors/doors.ts'
 import { linkToApi } from './link.ts'
 import type { Log } from './log.ts'
+import { noMetrics } from './metrics.ts'
 import { type News, newsBoard } from './news.ts'
 import type { Message } from './profiles/profile.ts'
 import { Unacknowledged } from './publish.ts'
@@ -106,6 +107,7 @@ beforeEach(async () => {
       ready: () => true,
       decide: () => ({ reason: 'card_blocked', openMs: 3000, snapshot: 'v1', ...ids }),
       inForce() {},
+      age: () => 0,
     },
     keep: { now: async (event) => void kept.push(event), atLast: async (event) => void kept.push(event) },
     arrivals: {
@@ -118,6 +120,7 @@ beforeEach(async () => {
       close() {},
     },
     queue: queueOf(),
+    metrics: noMetrics,
     own: { use() {}, believe: () => ({ refused: 'malformed' }), sign: (_, answer) => answer },
     log,
     doors,

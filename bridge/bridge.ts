@@ -7,6 +7,7 @@ import { isLate } from './echo.ts'
 import type { Keep } from './keep.ts'
 import type { Link } from './link.ts'
 import { counterOf, dropCounter, type Log, nameOf } from './log.ts'
+import type { Metrics } from './metrics.ts'
 import type { NewsBoard } from './news.ts'
 import type { Offline } from './offline.ts'
 import type { OwnProtocol } from './own-protocol/own-protocol.ts'
@@ -34,6 +35,7 @@ export type Parts = {
   own: OwnProtocol
   doors: Doors
   news: NewsBoard
+  metrics: Metrics
   log: Log
 }
 
@@ -50,7 +52,7 @@ export type Bridge = {
 
 /** One scan, one way: topic → decode → ask, or decide here → make safe → publish → acknowledge. */
 export const bridgeOn = (parts: Parts): Bridge => {
-  const { api, age, doors, log, news } = parts
+  const { api, age, doors, log, news, metrics } = parts
   const drops = dropCounter(log)
   const heardOf = counterOf<State['is']>(log, 'heard')
   const states = readerStates()
@@ -59,6 +61,7 @@ export const bridgeOn = (parts: Parts): Bridge => {
   let stopped = false
 
   const drop = (why: Dropped): undefined => {
+    metrics.dropped(why)
     drops.drop(why)
   }
 
@@ -78,7 +81,7 @@ export const bridgeOn = (parts: Parts): Bridge => {
     const said = routes?.hear(message, api.clock.now()) ?? { dropped: 'foreign_topic' }
     const fromDoor = doors.hear(message)
     if ('dropped' in said) {
-      if (!fromDoor || said.dropped !== 'foreign_topic') drops.drop(said.dropped)
+      if (!fromDoor || said.dropped !== 'foreign_topic') drop(said.dropped)
       return message.acknowledge()
     }
     const safe = said.flatMap(({ by, heard, unit }) => heard.flatMap((one) => take(by, one, { ...came, unit }) ?? []))

@@ -52,6 +52,7 @@ const spool: Spool<HandedOver> = {
   },
   oldest: async () => undefined,
   waiting: () => 0,
+  bytes: () => 0,
   damaged: () => 0,
   close: async () => {},
 }

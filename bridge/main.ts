@@ -31,6 +31,7 @@ import { whatOf } from './scans.ts'
 import { sealedFile } from './sealed-file.ts'
 import { followSite } from './site.ts'
 import { openSpool } from './spool.ts'
+import { openStatus, type Status } from './status/open.ts'
 import { keepSubscribed } from './subscribe.ts'
 import { echoTopic } from './topics.ts'
 
@@ -50,6 +51,9 @@ const openFolder = async ({ DATA_DIR, BRIDGE_ID }: Config): Promise<string> => {
 const start = async (config: Config) => {
   const log = logger(config.LOG_LEVEL)
   const folder = await openFolder(config)
+  let now: Status | undefined
+  const status = await openStatus(config, () => now)
+  if (status.port !== undefined) log('info', 'status', { port: status.port })
   const api = { url: config.API_URL, id: config.BRIDGE_ID, key: sealingKey(config.BRIDGE_KEY), clock: apiClock() }
   const spool = await openSpool<HandedOver>(join(folder, 'spool'))
   const arrivals = openArrivals(join(folder, 'arrivals'))
@@ -88,6 +92,7 @@ const start = async (config: Config) => {
     news,
     log,
   })
+  const queue = queueOf()
   const bridge = bridgeOn({
     api,
     age: echo.age,
@@ -95,10 +100,11 @@ const start = async (config: Config) => {
     offline,
     keep,
     arrivals,
-    queue: queueOf(),
+    queue,
     own: ownProtocol(api.key, counters, log),
     doors,
     news,
+    metrics: status.metrics,
     log,
     publish,
   })
@@ -171,7 +177,7 @@ const start = async (config: Config) => {
   })
   const handover = handingOver({
     spool,
-    send: (events) => handOver(api, events),
+    send: (events, trace) => handOver(api, events, trace),
     most: MOST_HANDED_OVER,
     link,
     failed: link.failed,
@@ -179,6 +185,21 @@ const start = async (config: Config) => {
     words: SCANS,
   })
   const commands = followCommands({ api, doors, site, link, log })
+  now = {
+    gauges: {
+      brokerConnected: () => client.connected,
+      apiUp: () => link.state() === 'up',
+      spool: () => ({ events: spool.waiting(), bytes: spool.bytes() }),
+      snapshotAgeMs: offline.age,
+      clockOffsetMs: () => api.clock.now().getTime() - Date.now(),
+      queue: queue.waiting,
+    },
+    notReady() {
+      if (!connected)
+        return 'The API has not said yet which readers there are: see that API_URL is right and that it runs.'
+      return client.connected ? undefined : 'The broker cannot be reached: see that it runs and that MQTT_URL is right.'
+    },
+  }
 
   return async () => {
     commands.stop()
@@ -192,6 +213,7 @@ const start = async (config: Config) => {
     handover.stop()
     await deviceEvents.close()
     await leaveBroker(client, config.BRIDGE_ID)
+    await status.close()
     arrivals.close()
     counters.close()
     await spool.close()

@@ -47,6 +47,8 @@ export type Offline = {
   decide(reader: SiteReader, scan: Scan): Verdict
   /** The API said that this version of the facts is in force now. */
   inForce(version: string, at: Date): void
+  /** How long ago the snapshot was last known to be in force, in milliseconds; Infinity where there is none. */
+  age(): number
 }
 
 const Noted = v.object({ version: v.string(), at: Instant })
@@ -125,6 +127,7 @@ export const startOffline = async (api: Api, folder: string, log: Log): Promise<
 
   return {
     ready,
+    age: () => (snapshot === undefined ? Number.POSITIVE_INFINITY : api.clock.now().getTime() - good),
     decide(reader, { readerId, card, decided }) {
       const otherwise: Verdict = decided ? { reason: `reader_${decided}`, openMs: 0 } : UNAVAILABLE
       if (!snapshot || !ready(reader)) return otherwise

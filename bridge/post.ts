@@ -17,26 +17,32 @@ export type Reply = { status: number; body: string }
  */
 export const post = async (
   url: URL,
-  type: string,
+  headers: Record<string, string>,
   body: string,
   deadline: number,
   stop?: AbortSignal,
 ): Promise<Reply> => {
   const started = performance.now()
-  return once(url, type, body, deadline, stop).catch((error: unknown) => {
+  return once(url, headers, body, deadline, stop).catch((error: unknown) => {
     const left = deadline - (performance.now() - started)
     if (!(error instanceof Stale) || left <= 0) throw error
-    return once(url, type, body, left, stop)
+    return once(url, headers, body, left, stop)
   })
 }
 
 class Stale extends Error {}
 
-const once = (url: URL, type: string, body: string, deadline: number, stop?: AbortSignal): Promise<Reply> =>
+const once = (
+  url: URL,
+  said: Record<string, string>,
+  body: string,
+  deadline: number,
+  stop?: AbortSignal,
+): Promise<Reply> =>
   new Promise((resolve, reject) => {
     const { request } = url.protocol === 'https:' ? https : http
     const agent = url.protocol === 'https:' ? agents['https:'] : agents['http:']
-    const headers = { 'content-type': type, 'content-length': Buffer.byteLength(body) }
+    const headers = { ...said, 'content-length': Buffer.byteLength(body) }
     const outgoing = request(url, { method: 'POST', headers, agent, ...(stop && { signal: stop }) }, (response) => {
       const parts: Buffer[] = []
       let length = 0

@@ -8,7 +8,7 @@ const MOST_WAITING = 1_000
  * with false when a newer scan took its place: when the queue is full the newest scan of each reader stays, since the
  * person who stands at the door now is the one who waits for it.
  */
-export type Queue = { enter(readerId: string): Promise<boolean>; leave(): void }
+export type Queue = { enter(readerId: string): Promise<boolean>; leave(): void; waiting(): number }
 
 type Waiting = { readerId: string; go(turn: boolean): void }
 
@@ -49,5 +49,6 @@ export const queueOf = (atOnce = AT_ONCE, mostWaiting = MOST_WAITING): Queue => 
       waiting.delete(next)
       next.go(true)
     },
+    waiting: () => waiting.size,
   }
 }

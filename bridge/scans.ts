@@ -64,7 +64,7 @@ export const scansThrough = (parts: Parts, { states, drop, follow }: Around) => 
       arrivals.note({ ...noted, ...(message.id !== undefined && { messageId: message.id }) })
       return { ...noted, ...(pin !== undefined && { pin }) }
     }
-    const asked: Asked = { by: at + DEADLINE_MS - waited, first: true, found, unit }
+    const asked: Asked = { at, by: at + DEADLINE_MS - waited, first: true, found, unit }
     if (isLate(waited)) {
       const scan = arrive()
       const taken = { scan, outcome: decideHere(reader, scan, { reason: 'late', openMs: 0 }) }

@@ -20,6 +20,8 @@ export type Spool<E> = {
   oldest(most: number): Promise<{ events: E[]; done(): Promise<void> } | undefined>
   /** How many events wait. */
   waiting(): number
+  /** How large its files are, those of events that are done and not yet deleted included. */
+  bytes(): number
   /** How many lines, or whole files, could not be read and were passed over. */
   damaged(): number
   /** Resolves when all that was put before is settled. */
@@ -168,6 +170,7 @@ export const openSpool = async <E>(
         return undefined
       }),
     waiting: () => segments.reduce((sum, { events, done }) => sum + events - done, 0),
+    bytes: () => used,
     damaged: () => damaged,
     async close() {
       closed = true

@@ -62,7 +62,7 @@ export const openDeviceEvents = async ({ config, api, folder, news, link, log }:
   const seen = reportingSeen({ report: (devices) => reportDevices(api, { events: [], seen: devices }), link, log })
   const handover = handingOver({
     spool,
-    send: (events) => reportDevices(api, { events: [...events], seen: [] }),
+    send: (events, trace) => reportDevices(api, { events: [...events], seen: [] }, trace),
     most: MOST_DEVICE_EVENTS,
     link,
     failed: link.failedAside,

@@ -105,9 +105,12 @@ export const KNOWN_CARD = '6159760'
 
 /**
  * API, broker and bridge as processes that talk to each other as in production, through proxies that can fail them. `doors`
- * are made ahead, for tests that want one like any other.
+ * are made ahead, for tests that want one like any other; `env` is of both processes.
  */
-export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Promise<Site> => {
+export const startSite = async (
+  doors = 24,
+  { aloneAtBroker = false, env = {} }: { aloneAtBroker?: boolean; env?: Record<string, string> } = {},
+): Promise<Site> => {
   // Whatever was started is ended, last first, also when the start itself fails half-way.
   const endings: (() => Promise<unknown>)[] = []
   whenFileEnds(async () => {
@@ -124,7 +127,7 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
   databaseUrl.host = `127.0.0.1:${toDatabase.port}`
   let api: Running
   const startApiAt = async (port: string) => {
-    const started = start('api/node.ts', { DATABASE_URL: databaseUrl.href, PORT: port })
+    const started = start('api/node.ts', { ...env, DATABASE_URL: databaseUrl.href, PORT: port })
     endings.push(() => stop(started))
     api = started
     return { started, url: (await started.said(/listens at (http:\S+)/))[1] ?? '' }
@@ -146,7 +149,7 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
   const dataDir = await mkdtemp(join(tmpdir(), 'lintel-bridge-'))
   endings.push(() => rm(dataDir, { recursive: true, force: true }))
   let bridge: Running
-  const startBridge = (env: Record<string, string> = {}) => {
+  const startBridge = (more: Record<string, string> = {}) => {
     const started = start('bridge/main.ts', {
       API_URL: `http://127.0.0.1:${toApi.port}`,
       MQTT_URL: `mqtt://127.0.0.1:${toBroker.port}`,
@@ -154,6 +157,7 @@ export const startSite = async (doors = 24, { aloneAtBroker = false } = {}): Pro
       BRIDGE_KEY: String(registered['key']),
       DATA_DIR: dataDir,
       ...env,
+      ...more,
     })
     endings.push(() => stop(started))
     bridge = started
