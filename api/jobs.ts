@@ -1,6 +1,7 @@
 import { and, inArray, lt, sql } from 'drizzle-orm'
 import { lookForBridges } from './access/bridges-away.ts'
 import { attempts, commands, mailTokens, sessions } from './db/schema.ts'
+import { noteKey } from './key-age.ts'
 import type { Platform } from './platform.ts'
 import { removeOld } from './privacy/retention.ts'
 import { watch } from './watch/watch.ts'
@@ -26,6 +27,7 @@ export const look = async (platform: Platform): Promise<void> => {
 export const daily = async (platform: Platform): Promise<void> => {
   await tidy(platform)
   await removeOld(platform)
+  await noteKey(platform)
 }
 
 /** What has expired goes. Never throws. */

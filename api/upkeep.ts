@@ -1,3 +1,4 @@
+import { eq } from 'drizzle-orm'
 import type { Tx } from './audit/audited.ts'
 import { type TASKS, upkeep } from './db/schema.ts'
 
@@ -19,4 +20,10 @@ export const failed = async (tx: Tx, task: Task, at: Date, error: string): Promi
     .insert(upkeep)
     .values({ task, ...now })
     .onConflictDoUpdate({ target: upkeep.task, set: now })
+}
+
+/** When a task was last tried and done, and what is kept of that; undefined where it never was. */
+export const lastOf = async (db: Pick<Tx, 'select'>, task: Task): Promise<typeof upkeep.$inferSelect | undefined> => {
+  const [row] = await db.select().from(upkeep).where(eq(upkeep.task, task))
+  return row
 }

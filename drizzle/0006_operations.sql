@@ -15,7 +15,7 @@ CREATE TABLE "upkeep" (
 	"done_at" timestamp (3) with time zone,
 	"error" text,
 	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL,
-	CONSTRAINT "upkeep_task" CHECK ("upkeep"."task" in ('retention', 'backup', 'backup-verified', 'watch'))
+	CONSTRAINT "upkeep_task" CHECK ("upkeep"."task" in ('retention', 'backup', 'backup-verified', 'watch', 'keys'))
 );
 --> statement-breakpoint
 CREATE TABLE "webhook_deliveries" (

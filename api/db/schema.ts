@@ -39,8 +39,9 @@ export const MAIL_PURPOSES = ['invitation', 'reset'] as const
 /** Who may be on the audit log as the one who acted: an account, an API key, nobody who is known, or Lintel itself. */
 export const ACTORS = ['account', 'key', 'stranger', 'system'] as const
 
-/** What Lintel does by itself: what is too old goes, the database is copied, a copy is tried, and the record is looked through. */
-export const TASKS = ['retention', 'backup', 'backup-verified', 'watch'] as const
+/** What Lintel does by itself: what is too old goes, the database is copied, a copy is tried, the record is looked through, and
+ * it is noticed when APP_KEY has become another one. */
+export const TASKS = ['retention', 'backup', 'backup-verified', 'watch', 'keys'] as const
 export const DELIVERY_STATES = ['waiting', 'delivered', 'dead'] as const
 
 /** Time-ordered (RFC 9562, version 7): new rows land at the end of every index. */
