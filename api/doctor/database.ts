@@ -25,7 +25,9 @@ export const stranger = (
   const password =
     wrongPassword === 'in'
       ? fault('database-password', 'The role gets in with any password.', open)
-      : ok('database-password', `A wrong password is refused (${wrongPassword}).`)
+      : wrongPassword.startsWith('28')
+        ? ok('database-password', `A wrong password is refused (${wrongPassword}).`)
+        : unseen('database-password', `the database did not answer (${wrongPassword}).`, open)
   // 28P01 is “wrong password”: so one was asked for, without TLS.
   const asked = inTheClear === 'in' || inTheClear === '28P01'
   const plain =

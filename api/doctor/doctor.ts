@@ -158,7 +158,9 @@ export const examine = async (env: Env, folder: string, options: Options): Promi
           ? [unseen('broker', NOT_KNOWN, 'MQTT_URL=mqtts://…, as the bridge has it')]
           : lookAtBroker(
               {
- url: mqtt, plainPort: options.mqttPort ?? 1883, ca: setting(env, 'MQTT_CA'),
+                url: mqtt,
+                plainPort: options.mqttPort ?? 1883,
+                ca: setting(env, 'MQTT_CA'),
                 cert: setting(env, 'MQTT_CERT'),
                 key: setting(env, 'MQTT_KEY'),
               },

@@ -25,11 +25,23 @@ describe('in front', () => {
     ['HTTPS', 'ok', front.publicUrl('https://x')],
     ['HTTP', 'fault', front.publicUrl('http://x')],
     ['a good certificate', 'ok', front.certificate('certificate', CERTIFICATE, NOW)],
-    ['one of twelve hours, of which six are left', 'ok', front.certificate('certificate', { ...CERTIFICATE, validFrom: day(-0.25), validTo: day(0.25) }, NOW)],
-    ['one that ends in 15 days', 'warning', front.certificate('certificate', { ...CERTIFICATE, validFrom: day(-75), validTo: day(15) }, NOW)],
+    [
+      'one of twelve hours, of which six are left',
+      'ok',
+      front.certificate('certificate', { ...CERTIFICATE, validFrom: day(-0.25), validTo: day(0.25) }, NOW),
+    ],
+    [
+      'one that ends in 15 days',
+      'warning',
+      front.certificate('certificate', { ...CERTIFICATE, validFrom: day(-75), validTo: day(15) }, NOW),
+    ],
     ['one that ends in 3 days', 'fault', front.certificate('certificate', { ...CERTIFICATE, validTo: day(3) }, NOW)],
     ['one that has ended', 'fault', front.certificate('certificate', { ...CERTIFICATE, validTo: day(-1) }, NOW)],
-    ['one of nobody', 'fault', front.certificate('certificate', { ...CERTIFICATE, trusted: false, error: 'SELF_SIGNED_CERT_IN_CHAIN' }, NOW)],
+    [
+      'one of nobody',
+      'fault',
+      front.certificate('certificate', { ...CERTIFICATE, trusted: false, error: 'SELF_SIGNED_CERT_IN_CHAIN' }, NOW),
+    ],
     ['none', 'fault', front.certificate('certificate', undefined, NOW)],
     ['only new TLS', 'ok', front.tlsVersions('tls-versions', false)],
     ['old TLS', 'fault', front.tlsVersions('tls-versions', true)],
@@ -39,15 +51,27 @@ describe('in front', () => {
     ['a redirect at port 80', 'fault', front.plainHttp(heard({ location: 'https://x/api' }, 308))],
     ['an API behind its proxy', 'ok', front.direct(undefined)],
     ['an API beside its proxy', 'warning', front.direct('http://192.0.2.1:8080')],
-    ['a year of HTTPS', 'ok', front.hsts(heard({ 'strict-transport-security': 'max-age=31536000; includeSubDomains' }))],
+    [
+      'a year of HTTPS',
+      'ok',
+      front.hsts(heard({ 'strict-transport-security': 'max-age=31536000; includeSubDomains' })),
+    ],
     ['a day of HTTPS', 'fault', front.hsts(heard({ 'strict-transport-security': 'max-age=86400' }))],
     ['no word of HTTPS', 'fault', front.hsts(heard())],
     ['no other origins', 'ok', front.cors([heard(), heard()], 'https://doors.example.org')],
     ['any origin', 'fault', front.cors([heard({ 'access-control-allow-origin': '*' })], '')],
-    ['whatever origin asks', 'fault', front.cors([heard(), heard({ 'access-control-allow-origin': 'https://x.example' })], '')],
+    [
+      'whatever origin asks',
+      'fault',
+      front.cors([heard(), heard({ 'access-control-allow-origin': 'https://x.example' })], ''),
+    ],
     ['an origin without HTTPS', 'warning', front.cors([heard()], 'https://a.example, http://b.example')],
     ['careful headers', 'ok', front.headers(heard(CAREFUL))],
-    ['a policy that allows frames', 'fault', front.headers(heard({ ...CAREFUL, 'content-security-policy': "object-src 'none'; base-uri 'none'" }))],
+    [
+      'a policy that allows frames',
+      'fault',
+      front.headers(heard({ ...CAREFUL, 'content-security-policy': "object-src 'none'; base-uri 'none'" })),
+    ],
     ['types that are guessed', 'fault', front.headers(heard({ ...CAREFUL, 'x-content-type-options': '' }))],
     ['addresses that are told', 'fault', front.headers(heard({ ...CAREFUL, 'referrer-policy': 'unsafe-url' }))],
     ['nothing kept', 'ok', front.cache(heard({ 'cache-control': 'no-store' }))],
@@ -128,6 +152,8 @@ describe('a clock', () => {
   })
 
   test('of whom nothing was heard is not known', () => {
-    expect(clock('clock-api', 'It', 'ours', offsetIn([{ ...at(0), headers: {} }]), 'x')).toMatchObject({ state: 'warning' })
+    expect(clock('clock-api', 'It', 'ours', offsetIn([{ ...at(0), headers: {} }]), 'x')).toMatchObject({
+      state: 'warning',
+    })
   })
 })

@@ -37,6 +37,7 @@ describe('of the database', () => {
     ['no TLS on this machine', 'ok', database.tls({ url: 'postgres://a:b@127.0.0.1/x', ssl: false, version: null })],
     ['a password that counts', 'ok', password('28P01')],
     ['a password that does not', 'fault', password('in')],
+    ['a password that nobody asked for', 'warning', password('CONNECT_TIMEOUT')],
     ['nobody without TLS', 'ok', plain('28000')],
     ['passwords without TLS', 'warning', plain('28P01')],
     ['a role of the least rights', 'ok', database.role(ROLE)],
@@ -150,9 +151,17 @@ describe('of the broker', () => {
     ['a port without TLS', 'fault', broker.plain('refused', 1883)],
     ['a port without TLS for all', 'fault', broker.plain('in', 1883)],
     ['files of now', 'ok', broker.files({ acl: NOW_FILES.acl, passwords }, NOW_FILES, false)],
-    ['files of now, and more', 'ok', broker.files({ acl: `${NOW_FILES.acl}\nuser mine\n`, passwords }, NOW_FILES, false)],
+    [
+      'files of now, and more',
+      'ok',
+      broker.files({ acl: `${NOW_FILES.acl}\nuser mine\n`, passwords }, NOW_FILES, false),
+    ],
     ['rules from before', 'fault', broker.files({ acl: '# x\nuser b\n', passwords }, NOW_FILES, false)],
-    ['a password from before', 'fault', broker.files({ acl: NOW_FILES.acl, passwords: `a:${hashed('q')}` }, NOW_FILES, false)],
+    [
+      'a password from before',
+      'fault',
+      broker.files({ acl: NOW_FILES.acl, passwords: `a:${hashed('q')}` }, NOW_FILES, false),
+    ],
     ['a device without a password', 'fault', broker.files({ acl: NOW_FILES.acl, passwords: '' }, NOW_FILES, false)],
     ['no files', 'warning', broker.files({ acl: undefined, passwords: undefined }, NOW_FILES, false)],
     ['a broker that asks', 'ok', broker.files({ acl: undefined, passwords: undefined }, NOW_FILES, true)],
@@ -169,7 +178,8 @@ lintel_bridge_snapshot_age_seconds 12.5
 lintel_bridge_broker_connected 1
 lintel_bridge_api_up{at="x"} 1
 `
-const ofItself = (from: RegExp, to: string) => bridges.ofItself(METRICS.replace(from, to), true).map(({ state }) => state)
+const ofItself = (from: RegExp, to: string) =>
+  bridges.ofItself(METRICS.replace(from, to), true).map(({ state }) => state)
 
 describe('of a bridge', () => {
   test.each([
@@ -190,7 +200,14 @@ describe('of a bridge', () => {
 
   test.each([
     ['that asks', 'ok', [{ id: 'a', lastSeenAt: NOW }]],
-    ['that does not', 'fault', [{ id: 'a', lastSeenAt: NOW }, { id: 'b', lastSeenAt: ago(1) }]],
+    [
+      'that does not',
+      'fault',
+      [
+        { id: 'a', lastSeenAt: NOW },
+        { id: 'b', lastSeenAt: ago(1) },
+      ],
+    ],
     ['that never did', 'fault', [{ id: 'a', lastSeenAt: null }]],
     ['that is not there', 'fault', []],
   ])('%s: %s', (_, state, all) => {
@@ -199,7 +216,9 @@ describe('of a bridge', () => {
 })
 
 const audit = (vulnerabilities: Record<string, number>) =>
-  JSON.stringify({ metadata: { vulnerabilities: { info: 0, low: 0, moderate: 0, high: 0, critical: 0, ...vulnerabilities } } })
+  JSON.stringify({
+    metadata: { vulnerabilities: { info: 0, low: 0, moderate: 0, high: 0, critical: 0, ...vulnerabilities } },
+  })
 
 describe('of versions and caches', () => {
   test.each([

@@ -124,9 +124,7 @@ export const lookAtBroker = async (at: BrokerAt, account: BridgeAccount | undefi
       clientId: `lintel-${known.id}-doctor`,
     }))
   const tried = bridge?.client && known ? await tryRules(bridge.client, known.id, nobody.client) : undefined
-  const plainly = isSecure(url)
-    ? await come(`mqtt://${hostname}:${at.plainPort}`, { clientId: stranger() })
-    : undefined
+  const plainly = isSecure(url) ? await come(`mqtt://${hostname}:${at.plainPort}`, { clientId: stranger() }) : undefined
   const lines = [
     broker.reached(bridge?.came),
     broker.tls({

@@ -7,14 +7,6 @@ import { clock, type Offset } from './clocks.ts'
 import * as database from './database.ts'
 import type { Line } from './line.ts'
 
-/** What is only ever added to, and how it must not be changed; corrections of events are held to rules by a trigger. */
-const RECORD = {
-  audit: ['update', 'delete', 'truncate'],
-  event_corrections: ['update', 'delete', 'truncate'],
-  device_events: ['update', 'delete', 'truncate'],
-  events: ['delete', 'truncate'],
-} as const
-
 const lookAtRole = async (sql: Sql): Promise<database.RoleFound> => {
   const [role] = await sql<Omit<database.RoleFound, 'mayChange' | 'mayNotCall' | 'mayNotUse'>[]>`
     select rolname as name, rolsuper as superuser, rolcreatedb as createdb, rolcreaterole as createrole,
@@ -25,12 +17,12 @@ const lookAtRole = async (sql: Sql): Promise<database.RoleFound> => {
       ) as owner
     from pg_roles where rolname = current_user`
   if (!role) throw new Error('no such role')
-  const pairs = Object.entries(RECORD).flatMap(([table, all]) => all.map((privilege) => ({ table, privilege })))
+  // What is only ever added to. Corrections of events are held to rules by a trigger.
   const may = await sql<{ what: string }[]>`
-    select p.privilege || ' ' || p.name as what
-    from unnest(${pairs.map(({ table }) => table)}::text[], ${pairs.map(({ privilege }) => privilege)}::text[])
-      as p (name, privilege)
-    where has_table_privilege(current_user, 'public.' || p.name, p.privilege)`
+    select privilege || ' ' || name as what
+    from (values ('audit'), ('event_corrections'), ('device_events'), ('events')) t (name),
+      (values ('update'), ('delete'), ('truncate')) p (privilege)
+    where has_table_privilege(current_user, 'public.' || name, privilege) and (name <> 'events' or privilege <> 'update')`
   const functions = await sql<{ what: string }[]>`
     select p.proname || '()' as what from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'public' and p.proname in ('remove_events', 'remove_device_events', 'remove_audit', 'erase_events', 'erase_audit')

@@ -38,7 +38,11 @@ const modesOf = (paths: readonly string[]) =>
 
 /** npm exits with 1 when there are holes, and prints them all the same. */
 const npmAudit = (): Promise<string | undefined> =>
-  run('npm', ['audit', '--omit=dev', '--json', '--fetch-retries=0'], { cwd: HERE, timeout: NPM_MS, maxBuffer: 64 * 1024 * 1024 }).then(
+  run('npm', ['audit', '--omit=dev', '--json', '--fetch-retries=0'], {
+    cwd: HERE,
+    timeout: NPM_MS,
+    maxBuffer: 64 * 1024 * 1024,
+  }).then(
     ({ stdout }) => stdout,
     (error: unknown) => (error instanceof Error && 'stdout' in error ? String(error.stdout) : undefined),
   )

@@ -81,7 +81,7 @@ const lookAtBridges = async (sql: Sql, db: Db, config: Config, env: Env, now: Da
   const all = await db.select().from(bridges)
   const rotated = await sql<{ id: string; at: Date }[]>`
     select target_id as id, max(at) as at from audit
-    where action in ('bridges.create', 'bridges.rotate') and target_id = any(${all.map(({ id }) => id)}::uuid[])
+    where action in ('bridges.create', 'bridges.rotate') and target_id in (select id from bridges)
     group by target_id`
   const since = new Map(rotated.map(({ id, at }) => [id, new Date(at)]))
   return [
