@@ -3,7 +3,7 @@ import type { Context, ErrorHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import * as v from 'valibot'
-import { sentences } from './db/constraints.ts'
+import { raised, sentences } from './db/constraints.ts'
 import type { AppEnv } from './platform.ts'
 import { routeOf } from './request-log.ts'
 
@@ -127,6 +127,9 @@ export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
   if (broken?.kind === 'foreign' && c.req.method === 'DELETE') return problem(c, 409, broken.inUse)
   if (broken) return problem(c, 422, undefined, [{ path: broken.path, message: broken.detail }])
 
+  const conflict = raisedConflict(error)
+  if (conflict !== undefined) return problem(c, 409, conflict)
+
   const code = 'code' in error ? String(error.code) : undefined
   const down = code !== undefined && DATABASE_AWAY.test(code)
   c.env.log('error', down ? 'database_away' : 'failed', {
@@ -152,5 +155,10 @@ const brokenConstraint = (error: Error) => {
   const sentence = sentences[String(error.constraint_name)]
   return kind && sentence && { kind, ...sentence }
 }
+
+const raisedConflict = (error: Error): string | undefined =>
+  'code' in error && error.code === '23001' && 'constraint_name' in error
+    ? raised[String(error.constraint_name)]
+    : undefined
 
 const KINDS: Record<string, 'unique' | 'foreign' | 'check'> = { 23505: 'unique', 23503: 'foreign', 23514: 'check' }

@@ -26,12 +26,23 @@ export const finding = (kind: Finding['kind'], from: number, to: number, what: s
 const FAR = 256
 const SEARCHES = 100
 
-const fits = (row: Link, number: number) =>
-  createHash('sha256').update(`[${number}, ${row.rest}`).digest('hex') === row.hash
+/** The hash that a row of this content has at this place. */
+const hashAt = (row: Link, number: number) => createHash('sha256').update(`[${number}, ${row.rest}`).digest('hex')
+
+const fits = (row: Link, number: number) => hashAt(row, number) === row.hash
+
+/** What was taken from the log by its own rules: what came before `from`, and what rows said of a person who was erased. */
+export type Lawful = {
+  from: { number: number; hash: string }
+  /** Was this what an erasure left of that row? The other words are what to say of one whose seal is not good. */
+  isErased(number: number, left: string): boolean | string
+}
+
+export const NOTHING_TAKEN: Lawful = { from: { number: 0, hash: BEGINNING }, isErased: () => false }
 
 /** Looks at the rows of a chain, one by one in their order, and says what does not fit. */
-export const examiner = (report: (finding: Finding) => void) => {
-  let last = { number: 0, hash: BEGINNING, sound: true }
+export const examiner = (report: (finding: Finding) => void, { from, isErased }: Lawful = NOTHING_TAKEN) => {
+  let last = { ...from, sound: true }
   /** Rows that would all fit if their numbers were greater by as much. */
   let run: { from: number; to: number; by: number } | undefined
   let searches = 0
@@ -72,10 +83,16 @@ export const examiner = (report: (finding: Finding) => void) => {
       // Where something is wrong with the row before, it has been said already.
       if (isLinked || !last.sound) return true
       const [place, what] =
-        last.number > 0
+        last.number > from.number
           ? [last.number, `edited or replaced, and hashed anew: row ${number} was chained to another one`]
           : [number, 'not the first: what it was chained to is gone']
       report(finding('rewritten', place, place, what))
+      return true
+    }
+    const erased = isLinked && isErased(number, hashAt(row, number))
+    if (erased !== false) {
+      endRun()
+      if (erased !== true) report(finding('edited', number, number, erased))
       return true
     }
     const by = displacement(row)

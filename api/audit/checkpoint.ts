@@ -19,17 +19,35 @@ type End = Omit<Checkpoint, 'seal'>
 /** What the first row names as the hash before it. */
 export const BEGINNING = '0'.repeat(64)
 
-const keyOf = (appKey: Uint8Array) => deriveMacKey(appKey, 'lintel audit checkpoint')
+/** What is sealed, each with a key of its own, so that none can be passed off as another. */
+export type Sealed = 'checkpoint' | 'removal' | 'erasure'
 
-const bytesOf = ({ number, hash, at }: End) => new TextEncoder().encode(JSON.stringify([number, hash, at]))
+const keyOf = (appKey: Uint8Array, what: Sealed) => deriveMacKey(appKey, `lintel audit ${what}`)
 
-export const sealed = async (appKey: Uint8Array, end: End): Promise<Checkpoint> => {
-  const seal = await crypto.subtle.sign('HMAC', await keyOf(appKey), bytesOf(end))
-  return { ...end, seal: base64url.encode(new Uint8Array(seal)) }
+const bytesOf = (content: unknown) => new TextEncoder().encode(JSON.stringify(content))
+
+export const sealOf = async (appKey: Uint8Array, what: Sealed, content: unknown): Promise<string> => {
+  const seal = await crypto.subtle.sign('HMAC', await keyOf(appKey, what), bytesOf(content))
+  return base64url.encode(new Uint8Array(seal))
 }
 
-/** Was this sealed with that APP_KEY? In constant time. */
-export const isSealed = async (appKey: Uint8Array, { seal, ...end }: Checkpoint): Promise<boolean> => {
+/** Is that the seal of one of these keys on this? In constant time. */
+export const isSealOf = async (keys: readonly Uint8Array[], what: Sealed, content: unknown, seal: string) => {
   if (!/^[\w-]{43}$/.test(seal)) return false
-  return crypto.subtle.verify('HMAC', await keyOf(appKey), Uint8Array.from(base64url.decode(seal)), bytesOf(end))
+  const bytes = Uint8Array.from(base64url.decode(seal))
+  for (const key of keys) {
+    if (await crypto.subtle.verify('HMAC', await keyOf(key, what), bytes, bytesOf(content))) return true
+  }
+  return false
 }
+
+const contentOf = ({ number, hash, at }: End) => [number, hash, at]
+
+export const sealed = async (appKey: Uint8Array, end: End, what: Sealed = 'checkpoint'): Promise<Checkpoint> => ({
+  ...end,
+  seal: await sealOf(appKey, what, contentOf(end)),
+})
+
+/** Was this sealed with one of these keys? */
+export const isSealed = (keys: readonly Uint8Array[], { seal, ...end }: Checkpoint, what: Sealed = 'checkpoint') =>
+  isSealOf(keys, what, contentOf(end), seal)

@@ -8,7 +8,8 @@ import { Checkpoint, isSealed } from './checkpoint.ts'
 import { type Verdict, verifyChain } from './verify.ts'
 
 // `npm run audit:verify`, against DATABASE_URL, or against the embedded database while Lintel is stopped. Exits with 0 when
-// the chain is whole, and with 1 when it is not, or when that could not be found out.
+// the chain is whole, and with 1 when it is not, or when that could not be found out. It wants the APP_KEY only for a
+// checkpoint, and where something was removed or erased: there the seal says that Lintel did it.
 
 const USAGE = 'npm run audit:verify -- [--checkpoint FILE] [--json]'
 
@@ -21,7 +22,7 @@ const options = () => {
 }
 
 /** A checkpoint as `GET /api/v1/audit/checkpoint` gave it, whose seal is good. */
-const readCheckpoint = async (file: string, roots: readonly Uint8Array[]): Promise<Checkpoint> => {
+const readCheckpoint = async (file: string, keys: readonly Uint8Array[]): Promise<Checkpoint> => {
   const checkpoint = (() => {
     try {
       return v.parse(Checkpoint, JSON.parse(readFileSync(file, 'utf8')))
@@ -29,22 +30,25 @@ const readCheckpoint = async (file: string, roots: readonly Uint8Array[]): Promi
       throw new SetupError(`${file} is not a checkpoint as GET /api/v1/audit/checkpoint gives it.`)
     }
   })()
-  for (const root of roots) if (await isSealed(root, checkpoint)) return checkpoint
+  if (await isSealed(keys, checkpoint)) return checkpoint
   throw new SetupError(`The seal of ${file} is not good: it was changed, or made with another APP_KEY.`)
 }
 
 const verify = async (file: string | undefined): Promise<Verdict> => {
   const { sql, config, close } = await openDatabase(environment())
   try {
-    return await verifyChain(sql, file === undefined ? undefined : await readCheckpoint(file, rootKeys(config())))
+    const keys = () => rootKeys(config())
+    return await verifyChain(sql, file === undefined ? undefined : await readCheckpoint(file, keys()), keys)
   } finally {
     await close()
   }
 }
 
-const sentences = ({ rows, last, findings, found }: Verdict): string[] => {
-  if (found === 0)
-    return [`The audit log is whole: ${rows} rows, the last is number ${last.number} with the hash ${last.hash}.`]
+const sentences = ({ rows, from, last, findings, found }: Verdict): string[] => {
+  if (found === 0) {
+    const whole = `The audit log is whole: ${rows} rows, the last is number ${last.number} with the hash ${last.hash}.`
+    return from === 0 ? [whole] : [whole, `It begins behind row ${from}: what was before was too old, and was removed.`]
+  }
   const more = found - findings.length
   return [...findings.map(({ detail }) => detail), ...(more > 0 ? [`And ${more} findings more.`] : [])]
 }

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import type { TransactionSql } from 'postgres'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { startTestApi, type TestApi } from '../testing/api.ts'
+import { APP_KEY, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, signIn } from '../testing/caller.ts'
 import { handedOver, registerBridge, scanOf } from '../testing/sealed.ts'
+import { sealed } from './checkpoint.ts'
+import { sealErasure, sealRemoval } from './lawful.ts'
 import { verifyChain } from './verify.ts'
 
 // What is on record stays as it was written: the database refuses to change it, and what somebody changes who can switch
@@ -217,6 +219,121 @@ const answers = async (tx: TransactionSql, statements: readonly string[]) => {
 const KEPT = '23001'
 const NOT_ALLOWED = '42501'
 
+const KEY = Buffer.from(APP_KEY, 'base64')
+const OTHER_KEY = Buffer.alloc(32, 7)
+
+describe('what the log itself took', () => {
+  /** A row of the log as it was written, and the findings after somebody with all rights did this. */
+  type Tx = TransactionSql
+  const findings = async (work: (tx: Tx) => Promise<unknown>, keys = [KEY], checkpoint?: { number: number }) => {
+    const verdict = await undone(async (tx) => {
+      await work(tx)
+      const known = checkpoint && { hash: 'a'.repeat(64), at: '2026-01-01T00:00:00Z', ...checkpoint }
+      return verifyChain(tx, known, () => keys)
+    })
+    return verdict.findings.map(({ kind, from, to }) => (from === to ? `${kind} ${from}` : `${kind} ${from}-${to}`))
+  }
+  const say = (tx: Tx, action: string, after: object) => tx`
+    insert into audit (number, at, actor_kind, action, after, previous, hash)
+    values (0, now(), 'system', ${action}, ${JSON.stringify(after)}::text::jsonb, '', '')`
+  const withAllRights = (tx: Tx, statements: string) =>
+    tx.unsafe(`alter table audit disable trigger user; ${statements}; alter table audit enable trigger user`)
+
+  /** The first rows go, and a row says up to which, under this seal. */
+  const removeTo = async (tx: Tx, through: number, said = through, seal = sealRemoval) => {
+    const [row] = await tx<{ hash: string }[]>`select hash from audit where number = ${said}`
+    const last = { number: said, hash: String(row?.hash), at: '2026-01-01T00:00:00Z' }
+    await say(tx, 'retention.run', { audit: { removed: through, last: await seal(KEY, last) } })
+    await withAllRights(tx, `delete from audit where number <= ${through}`)
+  }
+
+  type Row = [string, (tx: Tx) => Promise<unknown>, string[]]
+  test.each<Row>([
+    ['nothing else: its beginning, as a row says', (tx) => removeTo(tx, 4), []],
+    ['more than a row says', (tx) => removeTo(tx, 5, 4), ['missing 1-5']],
+    ['what a row says that was sealed for something else', (tx) => removeTo(tx, 4, 4, sealed), ['missing 1-4']],
+    [
+      'what a row says with another key’s seal',
+      (tx) => removeTo(tx, 4, 4, (_, last) => sealRemoval(OTHER_KEY, last)),
+      ['missing 1-4'],
+    ],
+    [
+      'its beginning, and the next row was edited',
+      async (tx) => {
+        await removeTo(tx, 4)
+        await withAllRights(tx, `update audit set action = 'x' where number = 5`)
+      },
+      ['edited 5'],
+    ],
+  ])('of its beginning is found: %s', async (_, work, expected) => {
+    expect(await findings(work)).toEqual(expected)
+  })
+
+  test('is not taken on trust where nobody has the key', async () => {
+    expect(await findings((tx) => removeTo(tx, 4), [])).toEqual(['missing 1-4'])
+  })
+
+  test('of its beginning leaves a checkpoint from before without a say', async () => {
+    expect(await findings((tx) => removeTo(tx, 4), [KEY], { number: 3 })).toEqual([])
+    expect(await findings((tx) => removeTo(tx, 4), [KEY], { number: 4 })).toEqual(['rewritten 4'])
+  })
+
+  /** Rows 7 and 9 are erased as a person's are, and listed with this key's seal. Gives the row that lists them. */
+  const eraseTwo = async (tx: Tx, key: Uint8Array = KEY) => {
+    const left = await tx<
+      { erased: string; left: string }[]
+    >`select * from erase_audit(array[7, 9]::bigint[]) order by 1`
+    await say(
+      tx,
+      'people.erase',
+      await sealErasure(
+        key,
+        left.map((row) => [Number(row.erased), row.left]),
+      ),
+    )
+    const [last] = await tx<{ number: string }[]>`select max(number) as number from audit`
+    return Number(last?.number)
+  }
+  const erasedAnd = (statements: string) => async (tx: Tx) => {
+    await eraseTwo(tx)
+    await withAllRights(tx, statements)
+  }
+
+  test.each<Row>([
+    ['nothing else', (tx) => eraseTwo(tx), []],
+    [
+      'another word in what is left',
+      erasedAnd(`update audit set after = '{"erased": 1}' where number = 7`),
+      ['edited 7'],
+    ],
+    ['another actor of what is left', erasedAnd('update audit set actor_id = null where number = 9'), ['edited 9']],
+    ['a row that none lists', erasedAnd(`update audit set after = '{"erased": true}' where number = 8`), ['edited 8']],
+    [
+      'the place of what is left',
+      erasedAnd('update audit set number = -number where number = 7'),
+      ['inserted -7', 'missing 7'],
+    ],
+    ['no row that lists it', erasedAnd(`delete from audit where action = 'people.erase'`), ['edited 7', 'edited 9']],
+    ['a seal of somebody else', (tx) => eraseTwo(tx, OTHER_KEY), ['edited 7', 'edited 9']],
+  ])('of a person is found: %s', async (_, work, expected) => {
+    expect(await findings(work)).toEqual(expected)
+  })
+
+  test('of a person is found where the row that lists it was edited, also if it was hashed again', async () => {
+    const list = `jsonb_set(after, '{rows,0,1}', to_jsonb(repeat('a', 64)))`
+    const edit = `update audit set after = ${list} where action = 'people.erase'`
+    const again = `update audit set hash = encode(sha256(convert_to(audit_text(audit), 'UTF8')), 'hex')
+      where action = 'people.erase'`
+    let number = 0
+    const edited = (statements: string) => async (tx: Tx) => {
+      number = await eraseTwo(tx)
+      await withAllRights(tx, statements)
+    }
+    expect(await findings(edited(edit))).toEqual(['edited 7', 'edited 9', `edited ${number}`])
+    expect(await findings(edited(`${edit}; ${again}`))).toEqual(['edited 7', 'edited 9'])
+  })
+})
+
 describe('the database', () => {
   let readerId: string
   let eventId: string
@@ -283,6 +400,36 @@ describe('the database', () => {
       expect(found.filter(([, answer]) => answer !== NOT_ALLOWED)).toEqual([])
       const { findings } = await verifyChain(api.db.$client)
       expect(findings).toEqual([])
+    })
+
+    test('lets what is too old go, and no more than that', async () => {
+      const { id } = (await owner.post('/people', { name: 'Ada' })).body
+      const all = `'-infinity', 'infinity', 1000`
+      const some = [
+        `select * from remove_events(${all})`,
+        `select * from remove_device_events(${all})`,
+        'select erase_audit(array[1]::bigint[])',
+      ]
+      expect(await asApp((tx) => answers(tx, some))).toEqual(some.map((one) => [one, 'done']))
+      const { left } = await asApp(async (tx) => {
+        await tx.unsafe(some[0] ?? '')
+        const [row] = await tx`select count(*)::int as left from events`
+        return { left: row?.['left'] }
+      })
+      expect(left).toBeGreaterThan(0)
+      const not = [
+        'select remove_audit(1)',
+        `select remove_audit(${2 ** 40})`,
+        `select erase_events('${id}', array['${eventId}']::uuid[])`,
+        `set local lintel.record = 'erasing'; update events set card_number = 'x' where id = '${eventId}'`,
+      ]
+      expect(await asApp((tx) => answers(tx, not))).toEqual(not.map((one) => [one, KEPT]))
+      const never = ['removing', 'erasing'].flatMap((word) =>
+        [`update audit set action = 'x'`, 'delete from audit', 'delete from events', 'delete from device_events'].map(
+          (change) => `set local lintel.record = '${word}'; ${change}`,
+        ),
+      )
+      expect(await asApp((tx) => answers(tx, never))).toEqual(never.map((one) => [one, NOT_ALLOWED]))
     })
 
     test('lets Lintel do its work', async () => {

@@ -1,9 +1,19 @@
 import type { ISql } from 'postgres'
 import { examiner, type Finding, finding, type Link } from './chain.ts'
-import { BEGINNING, type Checkpoint } from './checkpoint.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import { lawfulOf } from './lawful.ts'
 
-/** `rows` were looked at; of many findings only the first are kept, all are counted (`found`). */
-export type Verdict = { rows: number; last: { number: number; hash: string }; findings: Finding[]; found: number }
+/**
+ * `rows` were looked at; of many findings only the first are kept, all are counted (`found`). `from` is the row behind which
+ * the log begins: 0, or the last one that retention removed.
+ */
+export type Verdict = {
+  rows: number
+  from: number
+  last: { number: number; hash: string }
+  findings: Finding[]
+  found: number
+}
 
 const MOST_FINDINGS = 100
 const BATCH = 1_000
@@ -25,19 +35,27 @@ const rowsAfter = (sql: ISql, place: string | undefined) => sql<(Link & Place)[]
 
 /**
  * Walk the chain of the audit log from its first row to its last and find every row that was edited, removed, inserted or
- * swapped. A checkpoint (its seal is the caller's to check) also shows whether the end was cut off, or everything hashed
- * anew. Memory stays flat however many rows there are.
+ * swapped. What retention removed, and what was taken away of a person who was erased, is no finding where a row says so under
+ * the seal of one of `keys`; without keys it is. A checkpoint (its seal is the caller's to check) also shows whether the end
+ * was cut off, or everything hashed anew; one from before the beginning shows nothing. Memory stays flat however many rows
+ * there are, but for those that were erased.
  */
-export const verifyChain = async (sql: ISql, checkpoint?: Omit<Checkpoint, 'seal'>): Promise<Verdict> => {
+export const verifyChain = async (
+  sql: ISql,
+  checkpoint?: Omit<Checkpoint, 'seal'>,
+  keys: () => readonly Uint8Array[] = () => [],
+): Promise<Verdict> => {
+  const lawful = await lawfulOf(sql, keys)
+  const { from } = lawful
   const findings: Finding[] = []
   let found = 0
   const report = (finding: Finding) => {
     found++
     if (findings.length < MOST_FINDINGS) findings.push(finding)
   }
-  const { examine, end } = examiner(report)
+  const { examine, end } = examiner(report, lawful)
   let rows = 0
-  let known = checkpoint?.number === 0 ? BEGINNING : undefined
+  let known = checkpoint?.number === from.number ? from.hash : undefined
   for (let batch = await rowsAfter(sql, undefined); batch.length > 0; ) {
     for (const row of batch) {
       examine(row)
@@ -50,9 +68,9 @@ export const verifyChain = async (sql: ISql, checkpoint?: Omit<Checkpoint, 'seal
   if (checkpoint && last.number < checkpoint.number) {
     const what = `cut off: the checkpoint of ${checkpoint.at} knew more`
     report(finding('truncated', last.number + 1, checkpoint.number, what))
-  } else if (checkpoint && known !== checkpoint.hash) {
+  } else if (checkpoint && checkpoint.number >= from.number && known !== checkpoint.hash) {
     const what = `written anew: the checkpoint of ${checkpoint.at} knew another one`
     report(finding('rewritten', checkpoint.number, checkpoint.number, what))
   }
-  return { rows, last, findings, found }
+  return { rows, from: from.number, last, findings, found }
 }

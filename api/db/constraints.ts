@@ -7,6 +7,11 @@ type Sentence = { path: string; detail: string; inUse?: string }
 export const sentences: Record<string, Sentence> = {
   people_employee_number: { path: 'employeeNumber', detail: 'This employee number belongs to another person.' },
   people_validity: { path: 'validUntil', detail: 'must be after validFrom' },
+  erasures_person_id_people_id_fk: {
+    path: 'personId',
+    detail: 'no such person',
+    inUse: 'This person is still being erased from the record. Try again in a while.',
+  },
   cards_number: { path: 'number', detail: 'This card number is already in use.' },
   cards_validity: { path: 'validUntil', detail: 'must be after validFrom' },
   cards_canonical: { path: 'number', detail: 'not a card number of this form' },
@@ -63,4 +68,9 @@ export const sentences: Record<string, Sentence> = {
   enrolments_waiting: { path: 'readerId', detail: 'An enrolment already waits for a card at this reader.' },
   group_people_group_id_groups_id_fk: { path: 'id', detail: 'no such group' },
   group_people_person_id_people_id_fk: { path: 'personId', detail: 'no such person' },
+}
+
+/** What triggers of the migrations refuse under a name of their own: a conflict, and the sentence for it. */
+export const raised: Record<string, string> = {
+  people_erased: 'This person was erased: nothing can be changed of them, or given to them.',
 }

@@ -17,7 +17,7 @@ import {
 } from 'drizzle-orm/pg-core'
 import { v7 } from 'uuid'
 import { ALERTS } from '../contract/alerts.ts'
-import { CARD_VIEWS, FORMS } from '../contract/card-views.ts'
+import { CARD_VIEWS, type CardNumber, FORMS } from '../contract/card-views.ts'
 import { ACTIONS, COMMAND_STATES } from '../contract/commands.ts'
 import { STATUSES } from '../contract/decide.ts'
 import { ALARMS, CONTACTS, DEVICE_EVENTS } from '../contract/device-events.ts'
@@ -715,6 +715,17 @@ export const audit = pgTable(
     oneOf('audit_actor_kind', t.actorKind, ACTORS),
   ],
 )
+
+/**
+ * Persons who were erased while events may still name their cards: what is left to do (privacy/erase-events.ts). `cards` are
+ * the numbers to look for, which stand nowhere else any more; the row goes when none is left.
+ */
+export const erasures = pgTable('erasures', {
+  personId: uuid()
+    .primaryKey()
+    .references(() => people.id),
+  cards: jsonb().$type<CardNumber[]>().notNull(),
+})
 
 /** What an event said before it was corrected by what the door really got; written by a trigger. */
 export const eventCorrections = pgTable(

@@ -5,6 +5,7 @@ import { app } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { connect } from '../db/connect.ts'
 import { accounts } from '../db/schema.ts'
+import { daily } from '../jobs.ts'
 import { bcrypt } from '../login/bcrypt.ts'
 import type { Role } from '../login/permissions.ts'
 import { byHook } from '../mail/hook.ts'
@@ -58,6 +59,8 @@ export type TestApi = {
   mailbox: Mailbox
   /** As when the process is told to end; a Worker never is. */
   closing: AbortController
+  /** What is done once a day, by the timer or the cron trigger of this runtime. */
+  daily(): Promise<void>
 }
 
 const overHttp = (fetch: Fetch, token?: string): Client => {
@@ -82,7 +85,9 @@ const overHttp = (fetch: Fetch, token?: string): Client => {
   }
 }
 
-const onNode = async (db: Db, env: Env, closing: AbortSignal): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
+type Running = { fetch: Fetch; daily(): Promise<void>; close(): Promise<void> }
+
+const onNode = async (db: Db, env: Env, closing: AbortSignal): Promise<Running> => {
   const config = readConfig(env, { production: false })
   const platform: Platform = {
     config,
@@ -104,10 +109,10 @@ const onNode = async (db: Db, env: Env, closing: AbortSignal): Promise<{ fetch: 
   }
   const fetch: Fetch = async (path, init) =>
     app.request(path, init, { ...platform, address: new Headers(init?.headers).get('cf-connecting-ip') })
-  return { fetch, close: async () => {} }
+  return { fetch, daily: () => daily(platform), close: async () => {} }
 }
 
-const onWorkerd = async (url: string, env: Env): Promise<{ fetch: Fetch; close(): Promise<void> }> => {
+const onWorkerd = async (url: string, env: Env): Promise<Running> => {
   process.env['CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE'] = url
   const server = createTestHarness({
     workers: [{ configPath: 'wrangler.toml', prebuiltWorkerDir: inject('worker'), vars: env }],
@@ -121,6 +126,10 @@ const onWorkerd = async (url: string, env: Env): Promise<{ fetch: Fetch; close()
         redirect: 'manual',
         ...init,
       } as object) as unknown as Promise<Response>,
+    async daily() {
+      const { outcome } = await worker.scheduled({ cron: '0 3 * * *' })
+      if (outcome !== 'ok') throw new Error(`the cron trigger ended as ${outcome}`)
+    },
     close: () => server.close(),
   }
 }
@@ -138,7 +147,7 @@ export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
   const env = { ...ENV, ...mailbox.env, ...more }
   const closing = new AbortController()
   const started = inject('runtime') === 'workerd' ? onWorkerd(url, env) : onNode(db, env, closing.signal)
-  const { fetch, close } = await started
+  const { fetch, daily, close } = await started
   whenFileEnds(async () => {
     await close()
     await mailbox.close()
@@ -152,5 +161,5 @@ export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
     const { body } = await overHttp(fetch).post('/login', { email, password: PASSWORD })
     return { ...overHttp(fetch, String(body['access_token'])), email }
   }
-  return { fetch, as, stranger: overHttp(fetch), db, mailbox, closing }
+  return { fetch, as, stranger: overHttp(fetch), db, mailbox, closing, daily }
 }
