@@ -51,6 +51,8 @@ import { unknownReaders } from './manage/unknown-readers.ts'
 import { metrics } from './metrics/route.ts'
 import { spendOfAddress } from './per-minute.ts'
 import type { AppEnv } from './platform.ts'
+import { erasure } from './privacy/erase.ts'
+import { personExport } from './privacy/export.ts'
 import { oneLine } from './request-log.ts'
 import { csvOnly, jsonOnly, noStrayQuery } from './validate.ts'
 
@@ -107,6 +109,8 @@ export const management = new Hono<AppEnv>()
   .route('/me', mySessions)
   .route('/people', people)
   .route('/people', pins)
+  .route('/people', personExport)
+  .route('/people', erasure)
   .route('/cards', cards)
   .route('/unknown-cards', unknownCards)
   .route('/enrolments', enrolments)

@@ -3,6 +3,7 @@ import { lookForBridges } from './access/bridges-away.ts'
 import { attempts, commands, mailTokens, sessions } from './db/schema.ts'
 import { noteKey } from './key-age.ts'
 import type { Platform } from './platform.ts'
+import { finishErasures } from './privacy/erase-events.ts'
 import { removeOld } from './privacy/retention.ts'
 import { watch } from './watch/watch.ts'
 import { deliverDue } from './webhooks/deliver.ts'
@@ -26,6 +27,7 @@ export const look = async (platform: Platform): Promise<void> => {
 /** What has to be done once a day, on Node by a timer and on Workers by cron. Never throws: tomorrow comes again. */
 export const daily = async (platform: Platform): Promise<void> => {
   await tidy(platform)
+  await finishErasures(platform)
   await removeOld(platform)
   await noteKey(platform)
 }

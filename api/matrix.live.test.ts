@@ -49,6 +49,8 @@ const LINES: Record<string, string> = {
   ...noun('people', 'OAPUM', 'OA'),
   'PUT /people/{id}/pin': 'OA people:write',
   'DELETE /people/{id}/pin': 'OA people:write',
+  'GET /people/{id}/export': 'OA',
+  'POST /people/{id}/erase': 'OA',
   ...noun('cards', 'OAPUM', 'OA'),
   'GET /unknown-cards': 'OAPU cards:read',
   'GET /enrolments': 'OAPU enrolments:read',

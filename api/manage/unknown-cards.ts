@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gte, max, min, ne, sql } from 'drizzle-orm'
+import { and, count, desc, eq, gte, max, min, ne, notLike, sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { Hint, hintsFor } from '../access/hints.ts'
@@ -8,6 +8,7 @@ import { events, readers } from '../db/schema.ts'
 import { doc, pageOf } from '../docs.ts'
 import { may } from '../login/guard.ts'
 import type { AppEnv, Db } from '../platform.ts'
+import { ERASED } from '../privacy/pseudonym.ts'
 import { Id, query, time } from '../validate.ts'
 import { is, Paging, readCursor, toPage } from './page.ts'
 
@@ -54,7 +55,7 @@ const unknownAtScan = (db: Db, { now, cursor, readerId }: Asked) => {
     })
     .from(newest)
     .innerJoin(readers, eq(readers.id, newest.readerId))
-    .where(and(is(readers.id, readerId), ne(newest.cardNumber, PIN_ALONE)))
+    .where(and(is(readers.id, readerId), ne(newest.cardNumber, PIN_ALONE), notLike(newest.cardNumber, `${ERASED}%`)))
     .groupBy(newest.cardNumber, readers.id)
     .having(at === undefined ? undefined : sql`${position} < (${at}::timestamptz, ${reader}::uuid, ${number}::text)`)
     .orderBy(desc(last), desc(readers.id), desc(newest.cardNumber))
