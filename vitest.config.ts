@@ -7,6 +7,7 @@ const live = { testTimeout: 30_000, hookTimeout: 120_000, isolate: false, setupF
 /** Commands and brokers, which no Worker runs. */
 const commands = [
   'api/audit/verify-main.live.test.ts',
+  'api/backup/*.live.test.ts',
   'api/broker/devices.live.test.ts',
   'api/db/card-keys.live.test.ts',
   'api/doctor/doctor.live.test.ts',

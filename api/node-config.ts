@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { KeepDays, HINTS as OF_BACKUPS, Recipients } from './backup/config.ts'
 import { Proxies } from './client-address.ts'
 import { readConfig } from './config.ts'
 import { readEnvironment, SetupError } from './contract/environment.ts'
@@ -22,14 +23,18 @@ const NodeConfig = v.object({
   ADMIN_PASSWORD: v.optional(Typed),
   SMTP_URL: v.optional(v.pipe(v.string(), v.regex(/^smtps?:\/\//), v.url())),
   TRUSTED_PROXIES: v.optional(Proxies, ''),
+  BACKUP_DIR: v.optional(v.string()),
+  BACKUP_RECIPIENT: v.optional(Recipients),
+  BACKUP_KEEP_DAYS: v.optional(KeepDays, '30'),
+  SCRATCH_DATABASE_URL: v.optional(v.pipe(v.string(), v.regex(/^postgres(ql)?:\/\//))),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
 
 const HINTS = {
+  ...OF_BACKUPS,
   PORT: 'a port number',
   MQTT_PORT: 'a port number',
   MQTT_HOST: 'the address that the embedded broker listens on, such as 127.0.0.1 or 0.0.0.0',
-  DATABASE_URL: 'postgres://user:password@host:5432/database',
   MQTT_URL: 'mqtt://host:1883 or mqtts://host:8883',
   ADMIN_EMAIL: 'an e-mail address',
   ADMIN_PASSWORD: 'at most 72 bytes, without NUL',

@@ -68,6 +68,23 @@ const mailOf = async ({ SMTP_URL, app }: NodeConfig, log: Log): Promise<Mail | u
 export const metricsOf = async ({ METRICS_TOKEN }: Config): Promise<Metrics> =>
   METRICS_TOKEN === undefined ? noMetrics : (await import('./metrics/prometheus.ts')).prometheus()
 
+/** The embedded database can be copied while it runs; where BACKUP_DIR is set, a backup is made each day. */
+const startBackups = async (platform: Platform, { BACKUP_DIR, ...config }: NodeConfig) => {
+  const { DATABASE_URL, DATA_DIR } = config
+  const copies =
+    DATABASE_URL === undefined ? await (await import('./backup/serve.ts')).serveCopies(platform, DATA_DIR) : undefined
+  const jobs =
+    BACKUP_DIR === undefined
+      ? undefined
+      : (await import('./backup/daily.ts')).backUpDaily(platform, { ...config, BACKUP_DIR })
+  return {
+    async close() {
+      await jobs?.close()
+      await copies?.close()
+    },
+  }
+}
+
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Builds the platform once, makes sure of the database and the first account, serves, and runs the daily jobs. */
@@ -105,6 +122,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     await requireMigrated(platform)
     const firstAccount = await makeFirstAccount(platform, config)
     const { server, url } = await listen(platform, config)
+    const backups = await startBackups(platform, config)
     const jobs = setInterval(() => void daily(platform), DAY_MS)
     void daily(platform)
     const looks = setInterval(() => void look(platform), LOOK_MS)
@@ -116,6 +134,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
         clearInterval(jobs)
         clearInterval(looks)
         closing.abort()
+        await backups.close()
         await closeServer(server)
         await closeDatabase()
       },

@@ -18,3 +18,5 @@ grant execute on function remove_events, remove_device_events, remove_audit, era
 -- To see whether the database is up to date, and not to migrate it.
 grant usage on schema drizzle to lintel_app;
 grant select on drizzle.__drizzle_migrations to lintel_app;
+-- Backups read where the numbering of rows stands.
+grant select on all sequences in schema public, drizzle to lintel_app;

@@ -26,12 +26,11 @@ export type Embedded = { close(): Promise<void> }
  * connection. One process at a time: two would destroy the files, and PGlite itself does not look.
  */
 export const startEmbeddedPostgres = async (dataDir: string): Promise<Embedded> => {
-  const lock = join(dataDir, 'lock')
-  takeLock(lock, dataDir)
+  const release = holdDataDir(dataDir)
   const path = socketPath(dataDir)
   rmSync(path, { force: true })
   const db = await PGlite.create({ dataDir: join(dataDir, 'db') }).catch((error: unknown) => {
-    rmSync(lock, { force: true })
+    release()
     throw new SetupError(
       `The database in ${join(dataDir, 'db')} does not start (${error instanceof Error ? error.message : String(error)}). ` +
         'Restore DATA_DIR from a backup, or move it away to begin anew.',
@@ -43,12 +42,14 @@ export const startEmbeddedPostgres = async (dataDir: string): Promise<Embedded> 
     async close() {
       await server.stop()
       await db.close()
-      rmSync(lock, { force: true })
+      release()
     },
   }
 }
 
-const takeLock = (lock: string, dataDir: string): void => {
+/** Makes DATA_DIR this process's until what it gives is called. Throws a SetupError where it is another's. */
+export const holdDataDir = (dataDir: string): (() => void) => {
+  const lock = join(dataDir, 'lock')
   const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : 0
   if (holder > 0 && holder !== process.pid && isAlive(holder)) {
     throw new SetupError(
@@ -56,6 +57,7 @@ const takeLock = (lock: string, dataDir: string): void => {
     )
   }
   writeFileSync(lock, String(process.pid))
+  return () => rmSync(lock, { force: true })
 }
 
 const isAlive = (pid: number): boolean => {

@@ -21,6 +21,9 @@ const ENV = {
   LOG_LEVEL: 'debug',
 }
 
+/** The first account of the API. */
+export const ACCOUNT = { email: ENV.ADMIN_EMAIL, password: ENV.ADMIN_PASSWORD }
+
 export type Running = { child: ChildProcess; log: string[]; said(text: RegExp): Promise<RegExpMatchArray> }
 
 /** A process of ours, as an operator would start it, with what it prints. */
@@ -79,6 +82,8 @@ export type Site = {
   bridge: Running
   bridgeId: string
   apiUrl: string
+  /** Not through the proxy; where the API has an embedded database nobody uses it. */
+  databaseUrl: string
   /** For what takes too long through the front door, and for what it would never do. */
   sql: Sql
   /** Between the API and its database, the bridge and the API, the bridge and its broker. */
@@ -105,11 +110,16 @@ export const KNOWN_CARD = '6159760'
 
 /**
  * API, broker and bridge as processes that talk to each other as in production, through proxies that can fail them. `doors`
- * are made ahead, for tests that want one like any other; `env` is of both processes.
+ * are made ahead, for tests that want one like any other; `env` is of both processes. With a `dataDir` the API has its embedded
+ * database there.
  */
 export const startSite = async (
   doors = 24,
-  { aloneAtBroker = false, env = {} }: { aloneAtBroker?: boolean; env?: Record<string, string> } = {},
+  {
+    aloneAtBroker = false,
+    dataDir: apiDataDir = '',
+    env = {},
+  }: { aloneAtBroker?: boolean; dataDir?: string; env?: Record<string, string> } = {},
 ): Promise<Site> => {
   // Whatever was started is ended, last first, also when the start itself fails half-way.
   const endings: (() => Promise<unknown>)[] = []
@@ -127,14 +137,15 @@ export const startSite = async (
   databaseUrl.host = `127.0.0.1:${toDatabase.port}`
   let api: Running
   const startApiAt = async (port: string) => {
-    const started = start('api/node.ts', { ...env, DATABASE_URL: databaseUrl.href, PORT: port })
+    const where = apiDataDir ? { DATA_DIR: apiDataDir } : { DATABASE_URL: databaseUrl.href }
+    const started = start('api/node.ts', { ...env, ...where, PORT: port })
     endings.push(() => stop(started))
     api = started
     return { started, url: (await started.said(/listens at (http:\S+)/))[1] ?? '' }
   }
   const { url: apiUrl } = await startApiAt('0')
 
-  const call = await signIn(apiUrl, { email: ENV.ADMIN_EMAIL, password: ENV.ADMIN_PASSWORD })
+  const call = await signIn(apiUrl, ACCOUNT)
 
   const group = await call('POST', '/groups', { name: 'Everybody' })
   const person = await call('POST', '/people', { name: 'Ada' })
@@ -227,6 +238,7 @@ export const startSite = async (
     },
     bridgeId: registered.id,
     apiUrl,
+    databaseUrl: database.url,
     sql,
     toDatabase,
     toApi,
