@@ -4,8 +4,9 @@ import { defineConfig } from 'vitest/config'
 const setupFiles = ['./api/testing/endings.ts']
 const live = { testTimeout: 30_000, hookTimeout: 120_000, isolate: false, setupFiles }
 
-/** Commands and brokers, which no Worker runs. */
+/** Processes, commands and brokers, which no Worker runs. */
 const commands = [
+  'api/{drain,versions}.live.test.ts',
   'api/audit/verify-main.live.test.ts',
   'api/backup/*.live.test.ts',
   'api/broker/devices.live.test.ts',

@@ -1,4 +1,3 @@
-import { sql } from 'drizzle-orm'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { CALLS } from './contract/envelope.ts'
 import { startTestApi, type TestApi } from './testing/api.ts'
@@ -228,15 +227,5 @@ describe('requests that come at once', () => {
     expect(added.map(({ status, body }) => [status, body['name']])).toEqual(names.map((name) => [201, name]))
     const read = await Promise.all(added.map(({ body }, i) => admin.get(`/${nounOf(i)}/${body.id}`)))
     expect(read.map(({ status, body }) => ({ status, body }))).toEqual(added.map(({ body }) => ({ status: 200, body })))
-  })
-})
-
-describe('a database that is behind', () => {
-  test('makes the API alive but not ready', async () => {
-    await api.db.execute(sql`delete from drizzle.__drizzle_migrations`)
-    expect((await api.fetch('/health')).status).toBe(200)
-    expectProblem(await replyOf(await api.fetch('/ready')), 503)
-    await api.db.execute(sql`drop table drizzle.__drizzle_migrations`)
-    expectProblem(await replyOf(await api.fetch('/ready')), 503)
   })
 })

@@ -13,7 +13,7 @@ import { snapshot } from './access/snapshot.ts'
 import { atMost } from './at-most.ts'
 import { broker } from './broker/broker.ts'
 import { careful, otherOrigins, stayOnHttps } from './browsers.ts'
-import { isMigrated } from './db/ready.ts'
+import { whyNotReady } from './db/ready.ts'
 import { doc, docs } from './docs.ts'
 import { onError, problem, refuse } from './errors.ts'
 import { requireFactor } from './login/enrolment.ts'
@@ -147,11 +147,12 @@ const api = new Hono<AppEnv>()
   .get('/health', doc('health', 'Is the process alive?', { schema: Ok, refusals: [] }), (c) => c.json({ ok: true }))
   .get(
     '/ready',
-    doc('health', 'Is the database there and up to date? 503 while not', { schema: Ok, refusals: [] }),
-    async (c) =>
-      (await isMigrated(c.env.db))
-        ? c.json({ ok: true })
-        : problem(c, 503, 'The database is behind: run npm run migrate.'),
+    doc('health', 'May requests be sent here? 503 while not, and why', { schema: Ok, refusals: [] }),
+    async (c) => {
+      c.header('cache-control', 'no-store')
+      const why = await whyNotReady(c.env)
+      return why === undefined ? c.json({ ok: true }) : problem(c, 503, why)
+    },
   )
   .route('/', metrics)
   .use('/api/*', atMost(MOST))

@@ -27,6 +27,7 @@ const NodeConfig = v.object({
   BACKUP_RECIPIENT: v.optional(Recipients),
   BACKUP_KEEP_DAYS: v.optional(KeepDays, '30'),
   SCRATCH_DATABASE_URL: v.optional(v.pipe(v.string(), v.regex(/^postgres(ql)?:\/\//))),
+  DRAIN_SECONDS: v.optional(v.pipe(v.string(), v.regex(/^\d{1,3}$/), v.transform(Number), v.maxValue(600)), '0'),
   LOG_LEVEL: v.optional(v.picklist(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
 })
 
@@ -40,6 +41,7 @@ const HINTS = {
   ADMIN_PASSWORD: 'at most 72 bytes, without NUL',
   SMTP_URL: 'smtps://user:password@host:465, or smtp://user:password@host:587',
   TRUSTED_PROXIES: 'addresses and networks separated by commas, such as 10.0.0.0/8',
+  DRAIN_SECONDS: 'whole seconds from 0 to 600',
   LOG_LEVEL: 'debug, info, warn, error or silent',
 }
 

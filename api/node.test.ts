@@ -33,6 +33,7 @@ const served = async (trusted: string) => {
     now: () => new Date(),
     log: () => {},
     metrics: noMetrics,
+    draining: new AbortController().signal,
     closing: new AbortController().signal,
     address: null,
     mail: undefined,

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Http2Bindings, type HttpBindings, type ServerType, serve } from '@hono/node-server'
 import { pino } from 'pino'
+import manifest from '../package.json' with { type: 'json' }
 import { LOOK_MS } from './access/bridges-away.ts'
 import { app } from './app.ts'
 import { cameFrom } from './client-address.ts'
@@ -25,6 +27,8 @@ export type Api = {
   url: string
   platform: Platform
   firstAccount: FirstAccount | undefined
+  /** Says that it is about to end, and goes on serving for DRAIN_SECONDS, or until `hurry`: meanwhile others take over. */
+  drain(hurry: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -97,6 +101,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
   const doorSql = 'socket' in where ? sql : connect(where, 'doors')
   const log = logger(config.LOG_LEVEL)
   const mail = await mailOf(config, log)
+  const draining = new AbortController()
   const closing = new AbortController()
   const platform: Platform = {
     config: config.app,
@@ -109,6 +114,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     now: () => new Date(),
     log,
     metrics: await metricsOf(config.app),
+    draining: draining.signal,
     closing: closing.signal,
     address: null,
     https: false,
@@ -126,11 +132,18 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     const jobs = setInterval(() => void daily(platform), DAY_MS)
     void daily(platform)
     const looks = setInterval(() => void look(platform), LOOK_MS)
+    log('info', 'started', { version: manifest.version })
     return {
       url,
       platform,
       firstAccount,
+      async drain(hurry) {
+        draining.abort()
+        log('info', 'draining', { seconds: config.DRAIN_SECONDS })
+        await pause(config.DRAIN_SECONDS * 1000, undefined, { signal: hurry }).catch(() => {})
+      },
       async close() {
+        draining.abort()
         clearInterval(jobs)
         clearInterval(looks)
         closing.abort()
@@ -162,11 +175,14 @@ export const listen = (
   { PORT, HOST, TRUSTED_PROXIES }: Pick<NodeConfig, 'PORT' | 'HOST' | 'TRUSTED_PROXIES'>,
 ): Promise<{ server: ServerType; url: string }> =>
   new Promise((resolve, reject) => {
-    // A bridge is known by its seal: where it calls from matters to nobody.
-    const fetch = (request: Request, { incoming }: HttpBindings | Http2Bindings) =>
-      SEALED_PATHS.has(incoming.url ?? '')
+    const fetch = (request: Request, { incoming, outgoing }: HttpBindings | Http2Bindings) => {
+      // Whoever keeps a connection is to ask for the next one elsewhere (RFC 9112, section 9.6).
+      if (platform.draining.aborted) outgoing.setHeader('connection', 'close')
+      // A bridge is known by its seal: where it calls from matters to nobody.
+      return SEALED_PATHS.has(incoming.url ?? '')
         ? app.fetch(request, platform)
         : app.fetch(request, { ...platform, ...cameFrom(TRUSTED_PROXIES, incoming) })
+    }
     const server = serve({ fetch, port: PORT, hostname: HOST }, ({ port }) =>
       resolve({ server, url: addressOf(HOST, port) }),
     )
@@ -197,15 +213,31 @@ const closeServer = (server: ServerType): Promise<void> =>
     })
   })
 
-/** Runs `main` until a signal: clean on SIGINT and SIGTERM, one sentence and a non-zero exit when it cannot start. */
-export const run = async (main: () => Promise<{ close(): Promise<void> }>): Promise<void> => {
+/** npm, and a terminal or systemd besides it, may each pass on the same signal: within this time two are one. Milliseconds. */
+const SAME_SIGNAL_MS = 1_000
+
+type Running = { close(): Promise<void> } & Partial<Pick<Api, 'drain'>>
+
+/**
+ * Runs `main` until a signal: clean on SIGINT and SIGTERM, where a second one ends the draining; one sentence and a non-zero
+ * exit when it cannot start.
+ */
+export const run = async (main: () => Promise<Running>): Promise<void> => {
   try {
     const running = await main()
-    let stopping = false
+    const hurry = new AbortController()
+    let since: number | undefined
     const stop = () => {
-      if (stopping) return
-      stopping = true
-      running.close().then(
+      if (since !== undefined) {
+        if (performance.now() - since > SAME_SIGNAL_MS) hurry.abort()
+        return
+      }
+      since = performance.now()
+      const end = async () => {
+        await running.drain?.(hurry.signal)
+        await running.close()
+      }
+      end().then(
         () => process.exit(0),
         () => process.exit(1),
       )

@@ -35,6 +35,8 @@ export type Platform = {
   now(): Date
   log: Log
   metrics: Metrics
+  /** Aborted when this process was told to end: what is asked is still answered, and /ready sends everybody elsewhere. */
+  draining: AbortSignal
   /** Aborted when this process is about to end: whoever keeps a request waiting answers it then. */
   closing: AbortSignal
   /** Where this request comes from, as far as trusted proxies say; null when nobody knows. */

@@ -72,6 +72,7 @@ const withPlatform = async <T>(
       now: () => new Date(),
       log,
       metrics: noMetrics,
+      draining: never,
       closing: never,
       // Set by Cloudflare itself, whatever the client says.
       address: request?.headers.get('cf-connecting-ip') ?? null,

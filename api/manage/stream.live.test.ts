@@ -346,6 +346,7 @@ describe.runIf(inject('runtime') === 'node')('a stream over a socket', () => {
       now: () => new Date(),
       log: () => {},
       metrics: noMetrics,
+      draining: closing.signal,
       closing: closing.signal,
       address: null,
       https: false,

@@ -11,6 +11,7 @@ import type { Role } from '../login/permissions.ts'
 import { byHook } from '../mail/hook.ts'
 import { asset, metricsOf } from '../node.ts'
 import { type Db, database, type Platform } from '../platform.ts'
+import { type Cable, proxyTo } from './cable.ts'
 import { freshDatabase } from './database.ts'
 import { whenFileEnds } from './endings.ts'
 import { type Mailbox, openMailbox } from './mailbox.ts'
@@ -28,7 +29,7 @@ const ENV = {
 }
 
 type Env = Record<string, string>
-type Fetch = (path: string, init?: RequestInit) => Promise<Response>
+export type Fetch = (path: string, init?: RequestInit) => Promise<Response>
 
 /** What most answers have something of; tests say what they expect of it. */
 export type Body = {
@@ -57,13 +58,18 @@ export type TestApi = {
   db: Db
   /** What was mailed. */
   mailbox: Mailbox
-  /** As when the process is told to end; a Worker never is. */
+  /** As when the process is told to end, and when it does; a Worker never is. */
+  draining: AbortController
   closing: AbortController
   /** What is done once a day, by the timer or the cron trigger of this runtime. */
   daily(): Promise<void>
+  /** Between the API and its database, where `cabled` was asked for. */
+  toDatabase: Cable | undefined
 }
+type Endings = Pick<TestApi, 'draining' | 'closing'>
 
-const overHttp = (fetch: Fetch, token?: string): Client => {
+/** A client of /api/v1, of whoever holds the token. */
+export const overHttp = (fetch: Fetch, token?: string): Client => {
   const call = async (method: string, path: string, body?: unknown): Promise<Reply> => {
     const response = await fetch(`/api/v1${path}`, {
       method,
@@ -87,7 +93,7 @@ const overHttp = (fetch: Fetch, token?: string): Client => {
 
 type Running = { fetch: Fetch; daily(): Promise<void>; close(): Promise<void> }
 
-const onNode = async (db: Db, env: Env, closing: AbortSignal): Promise<Running> => {
+const onNode = async (db: Db, env: Env, { draining, closing }: Endings): Promise<Running> => {
   const config = readConfig(env, { production: false })
   const platform: Platform = {
     config,
@@ -103,7 +109,8 @@ const onNode = async (db: Db, env: Env, closing: AbortSignal): Promise<Running> 
     now: () => new Date(),
     log: () => {},
     metrics: await metricsOf(config),
-    closing,
+    draining: draining.signal,
+    closing: closing.signal,
     address: null,
     https: false,
   }
@@ -138,20 +145,24 @@ const onWorkerd = async (url: string, env: Env): Promise<Running> => {
  * The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. On
  * both runtimes a request comes from the address in its `cf-connecting-ip`.
  */
-export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
+export const startTestApi = async (more: Env = {}, { cabled = false } = {}): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
+  const way = new URL(url)
+  const toDatabase = cabled ? await proxyTo(way.hostname, Number(way.port)) : undefined
+  if (toDatabase) way.port = String(toDatabase.port)
   // On PGlite one connection, as in production: a pool would pipeline, and PGlite mixes up what is half sent.
-  const sql = connect({ url }, 'files' in inject('template') ? 'command' : 'rest')
+  const sql = connect({ url: way.href }, 'files' in inject('template') ? 'command' : 'rest')
   const db = database(sql)
   const mailbox = await openMailbox()
   const env = { ...ENV, ...mailbox.env, ...more }
-  const closing = new AbortController()
-  const started = inject('runtime') === 'workerd' ? onWorkerd(url, env) : onNode(db, env, closing.signal)
+  const endings = { draining: new AbortController(), closing: new AbortController() }
+  const started = inject('runtime') === 'workerd' ? onWorkerd(way.href, env) : onNode(db, env, endings)
   const { fetch, daily, close } = await started
   whenFileEnds(async () => {
     await close()
     await mailbox.close()
     await sql.end()
+    await toDatabase?.close()
     await closeDatabase()
   })
 
@@ -161,5 +172,5 @@ export const startTestApi = async (more: Env = {}): Promise<TestApi> => {
     const { body } = await overHttp(fetch).post('/login', { email, password: PASSWORD })
     return { ...overHttp(fetch, String(body['access_token'])), email }
   }
-  return { fetch, as, stranger: overHttp(fetch), db, mailbox, closing, daily }
+  return { fetch, as, stranger: overHttp(fetch), db, mailbox, ...endings, daily, toDatabase }
 }

@@ -28,13 +28,13 @@ export type Bridge = {
 }
 
 /** What a bridge would post, whoever sealed it. */
-export const post = (api: TestApi, call: Call, sealed: string): Promise<Response> =>
+export const post = (api: Pick<TestApi, 'fetch'>, call: Call, sealed: string): Promise<Response> =>
   api.fetch(call.path, { method: 'POST', headers: { 'content-type': SEALED }, body: sealed })
 
 export const keyOf = async (text: string): Promise<SealingKey> => sealingKey(base64url.decode(text))
 
 /** A bridge with a key, whether the key is good or not. */
-export const bridgeWith = (api: TestApi, id: string, key: string): Bridge => {
+export const bridgeWith = (api: Pick<TestApi, 'fetch'>, id: string, key: string): Bridge => {
   const ask: Bridge['ask'] = async (call, message) =>
     post(api, call, await seal(message, call.ask, id, await keyOf(key), new Date()))
 
@@ -68,7 +68,7 @@ export const bridgeWith = (api: TestApi, id: string, key: string): Bridge => {
 }
 
 /** Registers a bridge through the front door. */
-export const registerBridge = async (api: TestApi, admin: Client, name = 'Cellar'): Promise<Bridge> => {
+export const registerBridge = async (api: Pick<TestApi, 'fetch'>, admin: Client, name = 'Cellar'): Promise<Bridge> => {
   const { body } = await admin.post('/bridges', { name })
   return bridgeWith(api, body.id, String(body['key']))
 }
