@@ -10,7 +10,7 @@ const commands = [
   'api/audit/verify-main.live.test.ts',
   'api/backup/*.live.test.ts',
   'api/broker/devices.live.test.ts',
-  'api/db/card-keys.live.test.ts',
+  'api/db/{card-keys,migrate}.live.test.ts',
   'api/doctor/doctor.live.test.ts',
 ]
 

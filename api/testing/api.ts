@@ -161,7 +161,8 @@ export const startTestApi = async (more: Env = {}, { cabled = false } = {}): Pro
   whenFileEnds(async () => {
     await close()
     await mailbox.close()
-    await sql.end()
+    // As when a process ends: a connection that was cut off does not end by itself.
+    await sql.end({ timeout: 1 })
     await toDatabase?.close()
     await closeDatabase()
   })
