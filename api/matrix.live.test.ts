@@ -109,6 +109,7 @@ const LINES: Record<string, string> = {
   ...noun('api-keys', 'OAU', 'OA', false),
   'GET /events': 'OAPUM events:read',
   'GET /events/stream': 'OAPUM events:read',
+  'GET /events/export': 'OAPUM events:read',
   'GET /device-events/stream': 'OAPU device-events:read',
   'GET /events/{id}': 'OAPUM events:read',
   'GET /explain': 'OAPU explain:read',
@@ -224,8 +225,8 @@ describe('the table', () => {
 
   test('says of everything that a member may read what is theirs', () => {
     const reads = described.filter((name) => name.startsWith('GET') && line(name).roles.includes('M'))
-    // What a stream tells them is in manage/stream.live.test.ts.
-    const others = reads.filter((name) => !name.startsWith('GET /me') && !name.endsWith('/stream'))
+    // What a stream tells them is in manage/stream.live.test.ts, what a file does in manage/events-export.live.test.ts.
+    const others = reads.filter((name) => !name.startsWith('GET /me') && !/\/(stream|export)$/.test(name))
     expect(others.sort()).toEqual(Object.keys(OWN).sort())
   })
 
@@ -294,7 +295,7 @@ describe('whoever comes to', () => {
         if (!enters) expectOut(route, who, reply, 403)
         else if (owns && name.endsWith('}')) expectProblem(reply, 404)
         else expectIn(route, who, reply)
-        if (owns && enters && !/(\}|\/stream)$/.test(name)) expect(reply.body.items).toEqual([])
+        if (owns && enters && !/(\}|\/stream|\/export)$/.test(name)) expect(reply.body.items).toEqual([])
       }
       await Promise.all(visitors(rows, ([, , enters]) => enters).map(visit))
     },

@@ -211,6 +211,20 @@ describe('an auditor', () => {
     expect(seen).toEqual(Array.from({ length: last }, (_, i) => last - i))
   })
 
+  test('reads a span of time page by page, each row once, in the order of time', async () => {
+    const [first, last] = await Promise.all([auditor.get('/audit/2'), auditor.get('/audit/9')])
+    const span = `from=${first.body['at']}&to=${last.body['at']}`
+    const seen: number[] = []
+    let cursor = ''
+    do {
+      const { body } = await auditor.get(`/audit?limit=3&${span}${cursor}`)
+      seen.push(...numbers(body))
+      cursor = body.nextCursor === null ? '' : `&cursor=${body.nextCursor}`
+    } while (cursor !== '')
+    expect(seen).toEqual(numbers((await auditor.get(`/audit?limit=500&${span}`)).body))
+    expect(seen).toContain(2)
+  })
+
   test('reads one row by its number', async () => {
     const { items } = (await auditor.get('/audit?limit=1')).body
     expect((await auditor.get(`/audit/${items[0]?.['number']}`)).body).toEqual(items[0])
@@ -262,6 +276,7 @@ describe('an auditor', () => {
     [`cursor=${cursor('-1')}`, 'cursor'],
     [`cursor=${cursor(1)}`, 'cursor'],
     [`cursor=${cursor('1', '1')}`, 'cursor'],
+    [`from=2020-01-01T00:00:00Z&cursor=${cursor('1')}`, 'cursor'],
   ])('is told what is wrong with ?%s', async (query, path) => {
     expectProblem(await auditor.get(`/audit?${query}`), 422, path)
   })

@@ -379,6 +379,7 @@ export const deviceEvents = pgTable(
     index('device_events_door').on(t.doorId, t.at, t.id),
     index('device_events_reader').on(t.readerId, t.at, t.id),
     index('device_events_kind').on(t.kind, t.at, t.id),
+    index('device_events_bridge').on(t.bridgeId, t.at, t.id),
     oneOf('device_events_kind_known', t.kind, DEVICE_EVENTS),
   ],
 )
@@ -567,6 +568,9 @@ export const events = pgTable(
     index('events_reader').on(t.readerId, t.at, t.id),
     index('events_person').on(t.personId, t.at, t.id),
     index('events_reason').on(t.reason, t.at, t.id),
+    // What was denied at a reader, and why: without it a rare reason at a busy door is thousands of rows looked at. Only such
+    // scans write to it.
+    index('events_denied').on(t.readerId, t.at, t.id, t.reason).where(sql`${t.decision} = 'denied'`),
     oneOf('events_reason', t.reason, REASONS),
     oneOf('events_source', t.source, SOURCES),
     check(
@@ -712,6 +716,7 @@ export const audit = pgTable(
     index('audit_actor').on(t.actorId, t.number),
     index('audit_target').on(t.targetId, t.number),
     index('audit_action').on(t.action, t.number),
+    index('audit_target_kind').on(t.targetKind, t.number),
     oneOf('audit_actor_kind', t.actorKind, ACTORS),
   ],
 )

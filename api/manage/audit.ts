@@ -52,6 +52,8 @@ export const audit = new Hono<AppEnv>()
     query(v.strictObject({ ...Paging, ...filters })),
     async (c) => {
       const { limit, cursor, from, to, actorId, targetId, targetKind, action } = c.req.valid('query')
+      // Of a span of time in the order of time: by the chain's it would be found only by going back to it row by row.
+      const order = from || to ? ([table.at, table.number] as const) : ([table.number] as const)
       const rows = await c.env.db
         .select()
         .from(table)
@@ -63,12 +65,14 @@ export const audit = new Hono<AppEnv>()
             is(table.targetId, targetId),
             is(table.targetKind, targetKind),
             is(table.action, action),
-            after(cursor, [table.number], true),
+            after(cursor, order, true),
           ),
         )
-        .orderBy(desc(table.number))
+        .orderBy(...order.map((column) => desc(column)))
         .limit(limit + 1)
-      const { items, nextCursor } = toPage(rows, limit, (row) => [String(row.number)])
+      const { items, nextCursor } = toPage(rows, limit, ({ at, number }) =>
+        from || to ? [at.toISOString(), String(number)] : [String(number)],
+      )
       return c.json({ items: items.map(entry), nextCursor })
     },
   )

@@ -71,6 +71,12 @@ describe('the record', () => {
       () => `personId=${person}&readerId=${other}&reason=late&decision=denied&from=${AT[0]}`,
       ['secondToo'],
     ],
+    [
+      'by a reason and its decision, at a reader',
+      () => `readerId=${other}&reason=late&decision=denied`,
+      ['third', 'secondToo'],
+    ],
+    ['by a reason that is of the other decision', () => 'reason=late&decision=granted', []],
     ['at a reader that is not there', () => `readerId=${crypto.randomUUID()}`, []],
   ])('is shown newest first: %s', async (_, query, expected) => {
     const { body } = await admin.get(`/events?${query()}`)

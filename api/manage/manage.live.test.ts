@@ -310,6 +310,7 @@ const endpoints: Record<string, Line> = {
   'POST /readers/{id}/open': { action: 'commands.create', path: async () => `/readers/${await addLocked()}/open` },
   'GET /events': {},
   'GET /events/stream': {},
+  'GET /events/export': {},
   'GET /device-events/stream': {},
   'GET /events/{id}': { path: () => `/events/${there['events']}` },
   'GET /device-events': {},
@@ -528,7 +529,8 @@ describe('it is on record', () => {
     expect(
       await rowsSince(() =>
         each(
-          READS.filter((route) => route.startsWith('GET')),
+          // Of so much at once it is on record: events-export.live.test.ts.
+          READS.filter((route) => route.startsWith('GET') && !route.endsWith('/export')),
           (route) => call(route),
         ),
       ),

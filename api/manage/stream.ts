@@ -1,12 +1,11 @@
 import { and, desc, eq, gt, gte, lt, lte, notInArray, type SQL } from 'drizzle-orm'
 import type { Context } from 'hono'
 import * as v from 'valibot'
-import type { Config } from '../config.ts'
-import { refuse } from '../errors.ts'
 import { isStill } from '../login/guard.ts'
 import type { AppEnv, Db } from '../platform.ts'
 import { Id } from '../validate.ts'
 import { is } from './page.ts'
+import { GONE_MS, placesFor } from './places.ts'
 import { type Beginning, type Feed, type News, sharedTail } from './tail.ts'
 
 /*
@@ -31,8 +30,6 @@ const RETRY_MS = 2_000
 const HEARTBEAT_MS = 15_000
 /** How long what a caller may do is taken for granted; with a heartbeat's wait before the next look, half a minute at most. */
 const TRUST_MS = 14_000
-/** Nobody has read for so long: whoever asked is gone, and the runtime did not say so. Workers sometimes do not. */
-const GONE_MS = 60_000
 const MOST_PER_CALLER = 10
 /** Rows that wait for a client that reads slowly. With more it is sent away, and comes back for them. */
 const MOST_WAITING = 5_000
@@ -53,28 +50,7 @@ const passes = ({ from, to, ...same }: Filters, row: { at: Date }): boolean =>
   (to === undefined || row.at < to) &&
   Object.entries(same).every(([name, value]) => value === undefined || row[name as 'at'] === value)
 
-/** The streams that each caller has open, and when somebody last read from them. */
-const streams = new WeakMap<Config, Map<string, Set<{ readAt: number }>>>()
-
-/** A place for one more stream, or 429: counted by each process, and not where nobody reads any more. */
-const takePlace = (c: Context<AppEnv>) => {
-  const ofAll = streams.get(c.env.config) ?? new Map<string, Set<{ readAt: number }>>()
-  streams.set(c.env.config, ofAll)
-  const who = `${c.var.caller.kind} ${c.var.caller.id}`
-  const mine = ofAll.get(who) ?? new Set()
-  for (const one of mine) if (performance.now() - one.readAt > GONE_MS) mine.delete(one)
-  if (mine.size >= MOST_PER_CALLER) {
-    c.header('retry-after', '10')
-    refuse(429, `You have ${MOST_PER_CALLER} streams open already: end one first.`)
-  }
-  const place = { readAt: performance.now() }
-  ofAll.set(who, mine.add(place))
-  const leave = () => {
-    mine.delete(place)
-    if (mine.size === 0 && ofAll.get(who) === mine) ofAll.delete(who)
-  }
-  return { place, leave }
-}
+const takePlace = placesFor('streams', MOST_PER_CALLER)
 
 type Asked = {
   filters: Filters
