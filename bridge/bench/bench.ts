@@ -12,6 +12,7 @@ import { type Options, readOptions } from './options.ts'
 import { explainEverything, plansIn } from './plans.ts'
 import { type Processes, processesIn } from './processes.ts'
 import { type Contender, json, type Round, type Rounds, rowsOf, table } from './report.ts'
+import { benchScale } from './scale/scale.ts'
 import { aBroker, aPostgres, askVersion, type Postgres } from './servers.ts'
 import { type Ends, placeFor } from './world.ts'
 
@@ -91,8 +92,10 @@ const bench = async (options: Options, folder: string, processes: Processes, end
   say(`Node ${machine.node}, Postgres ${machine.postgres}, ${machine.cores} cores, load ${machine.load} at the start.`)
 
   const world = { processes, server, mqtt, run: randomBytes(4).toString('hex'), ends }
-  if (options.offline) {
-    const rows = await benchOffline(world, folder, options, sayWhen)
+  if (options.offline || options.scale) {
+    const rows = options.scale
+      ? await benchScale(world, options, sayWhen)
+      : await benchOffline(world, folder, options, sayWhen)
     ;(options.json ? say : console.log)(`\n${table(rows)}\n`)
     if (options.json) console.log(json(rows, { machine, rounds: options.rounds, cards: options.cards }))
     return

@@ -56,7 +56,8 @@ export const startLintel = async (
   return { site, pids: { api: api.pid, bridge: bridge.pid } }
 }
 
-export type Api = { url: string; pid: number; bridge: { id: string; key: string } }
+/** `token` is an owner’s, for a while. */
+export type Api = { url: string; pid: number; token: string; bridge: { id: string; key: string } }
 
 /** An API over a site that is migrated and seeded, and a bridge registered there. */
 export const startApi = async (place: Place, site: Site, events: number): Promise<Api> => {
@@ -79,7 +80,7 @@ export const startApi = async (place: Place, site: Site, events: number): Promis
   })
   const url = `http://127.0.0.1:${port}`
   await Promise.race([until('The API', () => ready(url)), processes.failed])
-  return { url, pid: pidOf(api), bridge: await registerBridge(url, account) }
+  return { url, pid: pidOf(api), ...(await registerBridge(url, account)) }
 }
 
 /** `flags` go to Node, before those of `npm run bridge`. */
@@ -105,7 +106,7 @@ const ready = async (url: string) => {
 const registerBridge = async (url: string, account: { email: string; password: string }) => {
   const { access_token: token } = await postJson(`${url}/api/v1/login`, account)
   const { id, key } = await postJson(`${url}/api/v1/bridges`, { name: 'Bench' }, `Bearer ${token}`)
-  return { id: String(id), key: String(key) }
+  return { token: String(token), bridge: { id: String(id), key: String(key) } }
 }
 
 const postJson = async (url: string, body: unknown, authorization = ''): Promise<Record<string, unknown>> => {

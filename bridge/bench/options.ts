@@ -13,9 +13,11 @@ export type Options = {
   plans: boolean
   /** Instead of all that: what a bridge does while the API is away, and what its snapshot costs. */
   offline: boolean
+  /** Instead of all that: a record of years, read and removed. */
+  scale: boolean
 }
 
-const USAGE = `npm run bench -- [--quick] [--cards N] [--events N] [--rounds N] [--json] [--plans] [--offline]
+const USAGE = `npm run bench -- [--quick] [--cards N] [--events N] [--rounds N] [--json] [--plans] [--offline] [--scale]
 
   --quick       100,000 cards, 200,000 events, fewer and shorter rounds
   --cards N     cards of the large site (1,000,000)
@@ -23,6 +25,8 @@ const USAGE = `npm run bench -- [--quick] [--cards N] [--events N] [--rounds N] 
   --rounds N    rounds, each of which measures every contender (9; quick: 5)
   --json        only one line of JSON on stdout; everything else goes to stderr
   --offline     instead: decisions while the API is away, and what keeping the snapshot costs (50,000 cards, 500 readers)
+  --scale       instead: lists, filters and exports of the record of 1,000 doors and 100,000 people, and what removing a
+                month of it does to the doors (60 rounds of each question; the base is p50, the figure p95, or before)
   --plans       afterwards print the plans of the statements behind a scan, as Postgres ran them
 
 DATABASE_URL (a server where databases may be created) and MQTT_URL are used when set; else a Postgres and a Mosquitto
@@ -30,6 +34,7 @@ of the bench's own are started, and ended.`
 
 const FULL = { cards: 1_000_000, events: 10_000_000, rounds: 9, single: 1_000, flood: 5_000 }
 const OFFLINE = { cards: 50_000, events: 0, rounds: 5, single: 1_000, flood: 5_000 }
+const SCALE = { cards: 100_000, events: 10_000_000, rounds: 60, single: 0, flood: 0 }
 const QUICK = { cards: 100_000, events: 200_000, rounds: 5, single: 250, flood: 1_000 }
 
 /** Undefined when only the usage was asked for; it is printed then. */
@@ -39,7 +44,7 @@ export const readOptions = (args: string[]): Options | undefined => {
     console.log(USAGE)
     return undefined
   }
-  const base = values.offline ? OFFLINE : values.quick ? QUICK : FULL
+  const base = values.scale ? SCALE : values.offline ? OFFLINE : values.quick ? QUICK : FULL
   return {
     ...base,
     cards: whole('--cards', values.cards, base.cards, 1_000),
@@ -48,6 +53,7 @@ export const readOptions = (args: string[]): Options | undefined => {
     json: values.json,
     plans: values.plans,
     offline: values.offline,
+    scale: values.scale,
   }
 }
 
@@ -64,6 +70,7 @@ const parse = (args: string[]) => {
         json: flag,
         plans: flag,
         offline: flag,
+        scale: flag,
         cards: number,
         events: number,
         rounds: number,

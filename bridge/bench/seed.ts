@@ -5,9 +5,12 @@ import { FIRST_CARD, type Site } from './load.ts'
 const GROUPS = 20
 
 /** Ids made of a kind and a number, so that rows find each other by arithmetic; ordered, as version 7 would order them. */
-const KINDS = { reader: 1, group: 2, schedule: 3, rule: 4, person: 5, card: 6, event: 7 }
-const id = (kind: keyof typeof KINDS, n: string) =>
+const KINDS = { reader: 1, group: 2, schedule: 3, rule: 4, person: 5, card: 6, event: 7, door: 8 }
+export const id = (kind: keyof typeof KINDS, n: string) =>
   `('0198000${KINDS[kind]}-0000-7000-8000-' || lpad(to_hex(${n}), 12, '0'))::uuid`
+/** The same of a number that is in hand. */
+export const idOf = (kind: keyof typeof KINDS, n: number): string =>
+  `0198000${KINDS[kind]}-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
 
 /**
  * Fills a site through SQL itself: a person per card, two groups per person, and two rules per group (always, and in
@@ -94,7 +97,7 @@ const seedEvents = (sql: Sql, { cards, readers }: Site, events: number) =>
     ) made`)
 
 /** To build an index once takes a fraction of the time that keeping it up through millions of inserts takes. */
-const withoutIndexes = async (sql: Sql, table: string, fill: () => Promise<unknown>): Promise<void> => {
+export const withoutIndexes = async (sql: Sql, table: string, fill: () => Promise<unknown>): Promise<void> => {
   const indexes = await sql<{ name: string; definition: string }[]>`
     select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition
     from pg_index i where i.indrelid = ${table}::regclass and not i.indisunique`
@@ -104,7 +107,7 @@ const withoutIndexes = async (sql: Sql, table: string, fill: () => Promise<unkno
 }
 
 /** Only a superuser may; for anybody else it goes on without. */
-const ifAllowed = (asked: Promise<unknown>): Promise<unknown> =>
+export const ifAllowed = (asked: Promise<unknown>): Promise<unknown> =>
   asked.catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code !== '42501') throw error
