@@ -223,17 +223,15 @@ test('finds each thing that was broken, and says what mends it', async () => {
     .update(upkeep)
     .set({ doneAt: new Date(Date.now() - 3 * 86_400_000) })
     .where(eq(upkeep.task, 'backup'))
-  await db
-    .insert(readers)
-    .values({
-      name: 'Side',
-      topic: 'side/scan',
-      replyTopic: 'side/open',
-      profile: 'plain',
-      timezone: 'UTC',
-      openMs: 3_000,
-      cardView: 'decimal',
-    })
+  await db.insert(readers).values({
+    name: 'Side',
+    topic: 'side/scan',
+    replyTopic: 'side/open',
+    profile: 'plain',
+    timezone: 'UTC',
+    openMs: 3_000,
+    cardView: 'decimal',
+  })
   const [bridge] = await db
     .update(bridges)
     .set({ lastSeenAt: new Date(0) })

@@ -152,18 +152,21 @@ describe('whoever asks', () => {
   })
 
   // Workerd reads ahead: so short a file has gone out whole before the next is asked for.
-  test.runIf(inject('runtime') === 'node')('for a third at once is refused, until one of the two is given up', async () => {
-    const { token } = await signIn(api, 'auditor')
-    const [first, second] = [await open('', token), await open('', token)]
-    onTestFinished(async () => {
-      await second.body?.cancel()
-    })
-    const third = await open('', token)
-    expect(third.status).toBe(429)
-    expect(third.headers.get('retry-after')).toBe('10')
-    await first.body?.cancel()
-    await vi.waitFor(async () => expect(await read('limit=1', token)).toHaveLength(1), { timeout: 10_000 })
-  })
+  test.runIf(inject('runtime') === 'node')(
+    'for a third at once is refused, until one of the two is given up',
+    async () => {
+      const { token } = await signIn(api, 'auditor')
+      const [first, second] = [await open('', token), await open('', token)]
+      onTestFinished(async () => {
+        await second.body?.cancel()
+      })
+      const third = await open('', token)
+      expect(third.status).toBe(429)
+      expect(third.headers.get('retry-after')).toBe('10')
+      await first.body?.cancel()
+      await vi.waitFor(async () => expect(await read('limit=1', token)).toHaveLength(1), { timeout: 10_000 })
+    },
+  )
 })
 
 test.runIf(inject('runtime') === 'node')('a file breaks off, and does not end, when the process does', async () => {
