@@ -98,8 +98,9 @@ $$;--> statement-breakpoint
 -- The oldest events from before an instant, at most so many, and their corrections. A week stays whatever is asked. Gives how
 -- many, and how far it came: the next time it begins there, past what is dead but still in the index.
 CREATE FUNCTION "remove_events"("since" timestamptz, "before" timestamptz, "most" integer, OUT "removed" integer, OUT "reached" timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'removing' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+	PERFORM set_config('lintel.record', 'removing', true);
 	WITH "old" AS (
 		SELECT e."id" FROM "events" e WHERE e."at" >= "since" AND e."at" < least("before", now() - interval '7 days')
 		ORDER BY e."at", e."id" LIMIT "most"
@@ -109,11 +110,13 @@ BEGIN
 		DELETE FROM "events" e USING "old" WHERE e."id" = "old"."id" RETURNING e."at"
 	)
 	SELECT count(*), max("gone"."at") INTO "removed", "reached" FROM "gone";
+	PERFORM set_config('lintel.record', '', true);
 END
 $$;--> statement-breakpoint
 CREATE FUNCTION "remove_device_events"("since" timestamptz, "before" timestamptz, "most" integer, OUT "removed" integer, OUT "reached" timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'removing' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+	PERFORM set_config('lintel.record', 'removing', true);
 	WITH "old" AS (
 		SELECT e."id" FROM "device_events" e WHERE e."at" >= "since" AND e."at" < least("before", now() - interval '7 days')
 		ORDER BY e."at", e."id" LIMIT "most"
@@ -121,14 +124,16 @@ BEGIN
 		DELETE FROM "device_events" e USING "old" WHERE e."id" = "old"."id" RETURNING e."at"
 	)
 	SELECT count(*), max("gone"."at") INTO "removed", "reached" FROM "gone";
+	PERFORM set_config('lintel.record', '', true);
 END
 $$;--> statement-breakpoint
 -- The beginning of the audit log, up to a number. A month stays whatever is asked, and the last row always does.
 CREATE FUNCTION "remove_audit"("through" bigint) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'removing' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	"removed" integer;
 BEGIN
+	PERFORM set_config('lintel.record', 'removing', true);
 	IF EXISTS (SELECT FROM "audit" a WHERE a."number" <= "through" AND a."at" > now() - interval '30 days')
 		OR NOT EXISTS (SELECT FROM "audit" a WHERE a."number" > "through")
 	THEN
@@ -136,17 +141,19 @@ BEGIN
 	END IF;
 	DELETE FROM "audit" a WHERE a."number" <= "through";
 	GET DIAGNOSTICS "removed" = ROW_COUNT;
+	PERFORM set_config('lintel.record', '', true);
 	RETURN "removed";
 END
 $$;--> statement-breakpoint
 -- Makes the card number in these events the pseudonym of a person who was erased: in their own, and in those of nobody. Gives
 -- in how many.
 CREATE FUNCTION "erase_events"("person" uuid, "ids" uuid[]) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'erasing' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	"pseudonym" text;
 	"erased" integer;
 BEGIN
+	PERFORM set_config('lintel.record', 'erasing', true);
 	SELECT p."name" INTO "pseudonym" FROM "people" p WHERE p."id" = "person" AND p."erased_at" IS NOT NULL;
 	IF "pseudonym" IS NULL THEN
 		RAISE EXCEPTION 'This person was not erased.' USING ERRCODE = 'restrict_violation';
@@ -157,14 +164,16 @@ BEGIN
 	UPDATE "events" e SET "card_number" = "pseudonym"
 	WHERE e."id" = ANY ("ids") AND (e."person_id" = "person" OR e."person_id" IS NULL);
 	GET DIAGNOSTICS "erased" = ROW_COUNT;
+	PERFORM set_config('lintel.record', '', true);
 	RETURN "erased";
 END
 $$;--> statement-breakpoint
 -- Takes away what these rows of the audit log say, but not that something was done, by whom, to what and when. Gives each row's
 -- number and the hash of what is left of it: on record and sealed, that is how audit/verify.ts tells this from an edit.
 CREATE FUNCTION "erase_audit"("numbers" bigint[]) RETURNS TABLE ("erased" bigint, "left" text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lintel.record = 'erasing' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+	PERFORM set_config('lintel.record', 'erasing', true);
 	RETURN QUERY
 		UPDATE "audit" a SET
 			"before" = CASE WHEN a."before" IS NOT NULL THEN '{"erased": true}'::jsonb END,
@@ -172,6 +181,7 @@ BEGIN
 		WHERE a."number" = ANY ("numbers") AND a."action" NOT IN ('people.erase', 'retention.run')
 			AND (a."before" <> '{"erased": true}' OR a."after" <> '{"erased": true}')
 		RETURNING a."number", encode(sha256(convert_to("audit_text"(a), 'UTF8')), 'hex');
+	PERFORM set_config('lintel.record', '', true);
 END
 $$;--> statement-breakpoint
 REVOKE ALL ON FUNCTION "remove_events", "remove_device_events", "remove_audit", "erase_events", "erase_audit" FROM PUBLIC;--> statement-breakpoint

@@ -22,8 +22,11 @@ const options = (): { out?: string } => {
   }
 }
 
-/** All or nothing, and for its owner's eyes. */
+const textOf = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '')
+
+/** All or nothing, and for its owner's eyes. What is there already is left alone, so that whoever watches it has nothing to do. */
 const writeWhole = (file: string, text: string): void => {
+  if (existsSync(file) && textOf(file) === text) return
   const beside = `${file}.${process.pid}`
   writeFileSync(beside, text, { mode: 0o600 })
   chmodSync(beside, 0o600)
@@ -50,7 +53,7 @@ const write = async (out: string): Promise<string[]> => {
     mkdirSync(out, { recursive: true, mode: 0o700 })
     const [acl, passwords] = [join(out, 'acl'), join(out, 'passwords')]
     writeWhole(acl, aclFile(rules) + added(acl))
-    writeWhole(passwords, (await passwordsFile(rules, APP_KEY)) + added(passwords).trimStart())
+    writeWhole(passwords, (await passwordsFile(rules, APP_KEY, textOf(passwords))) + added(passwords).trimStart())
     const conf = join(out, 'lintel.conf')
     if (!existsSync(conf)) writeWhole(conf, exampleConf(out))
 

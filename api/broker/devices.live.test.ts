@@ -151,7 +151,7 @@ describe('npm run broker:acl', () => {
     expect(out).toContain('may not publish old: A door or a reader is told something there')
   })
 
-  test('leaves what somebody changed in the example alone, adds what is there to be added, and keeps what was there when it fails', async () => {
+  test('leaves what somebody changed in the example alone, adds what is there to be added, touches nothing that stays as it is, and keeps what was there when it fails', async () => {
     const conf = join(folder, 'more', 'lintel.conf')
     await writeFile(conf, '# mine\n')
     const ofHome = { acl: 'user home-assistant\ntopic read lintel/door/#\n', passwords: 'home-assistant:$7$101$x$y\n' }
@@ -162,6 +162,12 @@ describe('npm run broker:acl', () => {
       expect((await readFile(join(folder, 'more', name), 'utf8')).endsWith(`\n${text}`)).toBe(true)
     }
     const before = await readFile(join(folder, 'more', 'passwords'), 'utf8')
+    const written = async () => Promise.all(['acl', 'passwords'].map((name) => stat(join(folder, 'more', name))))
+    const [acl, passwords] = await written()
+    await command('--out', join(folder, 'more'))
+    expect((await written()).map(({ ino, mtimeMs }) => ({ ino, mtimeMs }))).toEqual(
+      [acl, passwords].map((file) => ({ ino: file?.ino, mtimeMs: file?.mtimeMs })),
+    )
     const failed = await new Promise<number>((resolve) =>
       execFile(process.execPath, ['api/broker/acl-main.ts', '--out', join(folder, 'more')], {
         env: { ...env, APP_KEY: '' },

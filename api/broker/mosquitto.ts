@@ -21,10 +21,20 @@ export const hashed = (password: string, salt = randomBytes(SALT_BYTES)): string
 const inOrder = ({ accounts }: Rules): Account[] =>
   [...accounts.values()].sort((a, b) => (a.username < b.username ? -1 : 1))
 
-/** A line for each account, with the password that is in force. */
-export const passwordsFile = async (rules: Rules, appKey: Uint8Array): Promise<string> => {
+/** The salts of a file that was written before: with them a password that is the same has the same line. */
+const saltsOf = (file: string) =>
+  new Map(
+    [...file.matchAll(/^([\w-]+):\$7\$\d+\$([\w+/=]+)\$/gm)].map(([, name = '', salt = '']) => [
+      name,
+      Buffer.from(salt, 'base64'),
+    ]),
+  )
+
+/** A line for each account, with the password that is in force; the same as in `before` where that is the same. */
+export const passwordsFile = async (rules: Rules, appKey: Uint8Array, before = ''): Promise<string> => {
+  const salts = saltsOf(before)
   const lines = inOrder(rules).map(async ({ username, kind, id, generations: [generation = 0] }) => {
-    return `${username}:${hashed(await passwordOf(appKey, kind, id, generation))}\n`
+    return `${username}:${hashed(await passwordOf(appKey, kind, id, generation), salts.get(username))}\n`
   })
   return (await Promise.all(lines)).join('')
 }
