@@ -84,7 +84,8 @@ export const handshake = ({ host, port, ca }: Server): Promise<Certificate> =>
       socket.destroy()
       resolve({
         trusted: socket.authorized,
-        error: error ? codeOf(error instanceof Error ? error : new Error(String(error))) : undefined,
+        // Typed as an Error, and a word since ever.
+        error: error ? (error instanceof Error ? codeOf(error) : String(error)) : undefined,
         validFrom: new Date(certificate.valid_from),
         validTo: new Date(certificate.valid_to),
       })
