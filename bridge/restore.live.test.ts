@@ -88,4 +88,4 @@ test('backed up, destroyed and restored: all is there again, and no door has not
   )
   const { items: audit } = await call('GET', '/audit?action=backup.restore')
   expect(audit).toHaveLength(1)
-}, 180_000)
+}, 300_000)
