@@ -21,6 +21,7 @@ import { accountsOnly, signedIn } from './login/guard.ts'
 import { login } from './login/login.ts'
 import { accountAccess } from './manage/account-access.ts'
 import { accounts } from './manage/accounts.ts'
+import { alerts } from './manage/alerts.ts'
 import { keys } from './manage/api-keys.ts'
 import { audit } from './manage/audit.ts'
 import { bridges } from './manage/bridges.ts'
@@ -48,6 +49,8 @@ import { rules } from './manage/rules.ts'
 import { schedules } from './manage/schedules.ts'
 import { unknownCards } from './manage/unknown-cards.ts'
 import { unknownReaders } from './manage/unknown-readers.ts'
+import { webhookDeliveries } from './manage/webhook-deliveries.ts'
+import { webhooks } from './manage/webhooks.ts'
 import { metrics } from './metrics/route.ts'
 import { spendOfAddress } from './per-minute.ts'
 import type { AppEnv } from './platform.ts'
@@ -138,6 +141,9 @@ export const management = new Hono<AppEnv>()
   .route('/device-events', deviceEvents)
   .route('/explain', explain)
   .route('/audit', audit)
+  .route('/alerts', alerts)
+  .route('/webhooks', webhooks)
+  .route('/webhooks', webhookDeliveries)
 
 /** The broker asks who may connect, publish and hear; its token says that it is the broker. Topics are 64 KiB at most. */
 const ofBroker = new Hono<AppEnv>().use(atMost(MOST), smallBodies(512 * 1024)).route('/', broker)

@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { bridgeKey } from './access/keys.ts'
 import { readConfig } from './config.ts'
 import { CALLS } from './contract/envelope.ts'
-import { accounts } from './db/schema.ts'
+import { accounts, webhooks } from './db/schema.ts'
 import { deriveKey } from './keys.ts'
 import { rekey } from './login/rekey.ts'
 import { decryptSecret, encryptSecret } from './login/secrets.ts'
@@ -92,7 +92,11 @@ test('a secret of before still opens, and is encrypted anew once, after which th
     return String(row?.totpSecret)
   }
   await expect(decryptSecret(root(current), await stored(), other.id)).rejects.toThrow('not there')
-  expect(await rekey(api.db, root(current, before), new Date())).toBe(1)
+  const hook = { id: crypto.randomUUID(), name: 'Pager', url: 'https://receiver.example.org/', createdAt: new Date() }
+  await api.db.insert(webhooks).values({ ...hook, secret: await encryptSecret(root(before), 'whsec_x', hook.id) })
+  expect(await rekey(api.db, root(current, before), new Date())).toBe(2)
+  const [kept] = await api.db.select().from(webhooks)
+  expect(await decryptSecret(root(current), String(kept?.secret), hook.id)).toBe('whsec_x')
   expect(await rekey(api.db, root(current, before), new Date())).toBe(0)
   expect(await decryptSecret(root(current), await stored(), other.id)).toBe(secret)
   await forgetCodes(api, other.id)

@@ -115,6 +115,13 @@ const LINES: Record<string, string> = {
   'GET /explain': 'OAPU explain:read',
   'GET /device-events': 'OAPU device-events:read',
   'GET /device-events/{id}': 'OAPU device-events:read',
+  'GET /alerts': 'OAPU alerts:read',
+  'GET /alerts/{id}': 'OAPU alerts:read',
+  ...noun('webhooks', 'OAU', 'OA', false),
+  'POST /webhooks/{id}/rotate': 'OA',
+  'POST /webhooks/{id}/test': 'OA',
+  'GET /webhooks/{id}/deliveries': 'OAU webhooks:read',
+  'POST /webhooks/{id}/deliveries/{deliveryId}/replay': 'OA',
 }
 
 /** Pages and files for a browser, and the document itself: the only routes that it does not describe. */

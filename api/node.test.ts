@@ -9,6 +9,7 @@ import { bcrypt } from './login/bcrypt.ts'
 import { noMetrics } from './metrics.ts'
 import { asset, listen } from './node.ts'
 import { database } from './platform.ts'
+import { byFetch } from './webhooks/fetch.ts'
 
 const closing: (() => Promise<unknown>)[] = []
 
@@ -37,6 +38,7 @@ const served = async (trusted: string) => {
     closing: new AbortController().signal,
     address: null,
     mail: undefined,
+    send: byFetch,
     later: () => {},
   }
   const { server, url } = await listen({ ...platform, https: false }, { PORT: 0, HOST: '127.0.0.1', TRUSTED_PROXIES })

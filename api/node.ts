@@ -22,6 +22,7 @@ import { type Mail, printed } from './mail/mail.ts'
 import { type Metrics, noMetrics } from './metrics.ts'
 import { addressOf, type NodeConfig, readNodeConfig } from './node-config.ts'
 import { database, type Log, type Platform } from './platform.ts'
+import { sender } from './webhooks/send.ts'
 
 export type Api = {
   url: string
@@ -109,6 +110,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     doorDb: database(doorSql),
     password: bcrypt,
     mail,
+    send: sender(),
     later: (work) => void setImmediate(() => void work()),
     asset,
     now: () => new Date(),

@@ -19,6 +19,17 @@ export type Password = {
   verify(plain: string, hash: string): Promise<boolean>
 }
 
+/** How long whoever receives something of ours may take to answer. Milliseconds. */
+export const PATIENCE_MS = 10_000
+
+/**
+ * Posts a text to an https address that somebody gave, if that is on the public internet, and gives the answer's status.
+ * Throws, with a `code`, where it may not or could not, or nobody answered in PATIENCE_MS.
+ */
+export type Send = (request: { url: string; headers: Record<string, string>; body: string }) => Promise<{
+  status: number
+}>
+
 /** Everything the app needs from the world. node.ts, worker.ts and tests each build one. */
 export type Platform = {
   config: Config
@@ -28,6 +39,8 @@ export type Platform = {
   password: Password
   /** Undefined where mail is off. */
   mail: Mail | undefined
+  /** What webhooks are sent by. */
+  send: Send
   /** Work that nobody waits for, begun after the answer; it never rejects. */
   later(work: () => Promise<void>): void
   /** A file of the documentation page, from the package that ships it. */

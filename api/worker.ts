@@ -9,6 +9,7 @@ import { byHook } from './mail/hook.ts'
 import { type Mail, printed } from './mail/mail.ts'
 import { noMetrics } from './metrics.ts'
 import { database, type Log, type Platform } from './platform.ts'
+import { byFetch } from './webhooks/fetch.ts'
 
 type Env = Record<string, unknown> & {
   HYPERDRIVE: { connectionString: string }
@@ -63,6 +64,7 @@ const withPlatform = async <T>(
       doorDb: db,
       password: bcryptjs,
       mail: mailOf(config),
+      send: byFetch,
       later: (work) => void later.push(work()),
       // A fetched response's headers cannot be changed, and every answer of ours gets security headers: so a copy.
       asset: async (name) => {

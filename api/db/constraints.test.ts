@@ -29,6 +29,8 @@ const constraints: Record<string, Kind> = Object.fromEntries(
 
 /** Those that no request can break, and why. */
 const UNBREAKABLE: Record<string, string> = {
+  alerts_kind: 'written by us',
+  alerts_once: 'written by us, on conflict not at all',
   accounts_email_lower: 'the body’s schema puts e-mails into lower case',
   accounts_role: 'a picklist in the body’s schema',
   accounts_totp: 'the two are written together',
@@ -73,6 +75,10 @@ const UNBREAKABLE: Record<string, string> = {
   rule_readers_rule_id_rules_id_fk: 'written with their rule, or with the rule locked, in one transaction',
   schedules_windows: 'a list in the body’s schema',
   seen_readers_device: 'written by us, on conflict into the row that is there',
+  upkeep_task: 'written by us',
+  webhook_deliveries_alert_id_alerts_id_fk: 'written with their alert, in one transaction',
+  webhook_deliveries_state: 'written by us',
+  webhook_deliveries_webhook_id_webhooks_id_fk: 'of webhooks that are locked',
   sessions_account_id_accounts_id_fk: 'a session is of the account that just signed in',
 }
 

@@ -481,7 +481,7 @@ export const webhookDeliveries = pgTable(
     settledAt: instant(),
   },
   (t) => [
-    index('webhook_deliveries_due').on(t.nextAt).where(sql`${t.state} = 'waiting'`),
+    index('webhook_deliveries_due').on(t.webhookId, t.nextAt).where(sql`${t.state} = 'waiting'`),
     index('webhook_deliveries_webhook').on(t.webhookId, t.createdAt, t.id),
     index('webhook_deliveries_alert').on(t.alertId),
     oneOf('webhook_deliveries_state', t.state, DELIVERY_STATES),

@@ -10,7 +10,7 @@ try {
     if (!config().APP_KEY_PREVIOUS) throw new SetupError('APP_KEY_PREVIOUS is not set: there is no key to change from.')
     const count = await rekey(database(sql), config(), new Date())
     console.log(
-      `Encrypted anew: what ${count} accounts hold. Give every bridge a new key, then take APP_KEY_PREVIOUS away.`,
+      `Encrypted anew: what ${count} accounts and webhooks hold. Give every bridge a new key, then take APP_KEY_PREVIOUS away.`,
     )
   } finally {
     await close()

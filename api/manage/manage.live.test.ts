@@ -4,6 +4,7 @@ import { app } from '../app.ts'
 import { CALLS } from '../contract/envelope.ts'
 import {
   accounts,
+  alerts,
   audit,
   commands,
   lockdownReaders,
@@ -11,6 +12,7 @@ import {
   type ROLES,
   seenReaders,
   sessions,
+  webhookDeliveries,
 } from '../db/schema.ts'
 import { PASSWORD, type Reply, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, despiteReset, expectProblem, newSession, send, signIn, walk } from '../testing/caller.ts'
@@ -30,6 +32,7 @@ const NOUNS = [
   'bridges',
   'accounts',
   'api-keys',
+  'webhooks',
 ] as const
 type Noun = (typeof NOUNS)[number]
 type Fields = Record<string, unknown>
@@ -60,6 +63,7 @@ const fresh: Record<Noun, () => Fields> = {
   bridges: () => ({ name: `Bridge ${next()}` }),
   accounts: () => ({ email: `somebody-${next()}@example.org`, role: 'member', password: PASSWORD }),
   'api-keys': () => ({ name: `Key ${next()}` }),
+  webhooks: () => ({ name: `Webhook ${next()}`, url: 'https://receiver.example.org/' }),
 }
 
 /** A body that changes one. */
@@ -74,6 +78,7 @@ const changed: Record<Noun, Fields> = {
   bridges: { name: 'Changed' },
   accounts: { name: 'Changed' },
   'api-keys': { name: 'Changed' },
+  webhooks: { name: 'Changed' },
 }
 
 const add = async (noun: Noun, fields: Fields = {}): Promise<string> => {
@@ -149,6 +154,26 @@ const addLockedDoor = async (): Promise<string> => {
   const id = await add('doors')
   await addLocked({ doorId: id })
   return id
+}
+
+const addAlert = async (about: string): Promise<string> => {
+  const at = new Date()
+  const [row] = await api.db.insert(alerts).values({ at, kind: 'tamper', about, since: at, detail: {} }).returning()
+  return String(row?.id)
+}
+
+/** Something that was sent to the webhook that is there. */
+const addDelivered = async (): Promise<string> => {
+  const at = new Date()
+  const sent = {
+    webhookId: String(there['webhooks']),
+    body: '{}',
+    state: 'delivered',
+    createdAt: at,
+    nextAt: at,
+  } as const
+  const [row] = await api.db.insert(webhookDeliveries).values(sent).returning()
+  return String(row?.id)
 }
 
 /** Every management endpoint, as OpenAPI spells it. */
@@ -318,6 +343,15 @@ const endpoints: Record<string, Line> = {
   'GET /audit': {},
   'GET /audit/checkpoint': {},
   'GET /audit/{number}': { path: () => '/audit/1' },
+  'GET /alerts': {},
+  'GET /alerts/{id}': { path: () => `/alerts/${there['alerts']}` },
+  'POST /webhooks/{id}/rotate': { path: () => `/webhooks/${there['webhooks']}/rotate`, action: 'webhooks.rotate' },
+  'POST /webhooks/{id}/test': { path: () => `/webhooks/${there['webhooks']}/test`, action: 'webhooks.test' },
+  'GET /webhooks/{id}/deliveries': { path: () => `/webhooks/${there['webhooks']}/deliveries` },
+  'POST /webhooks/{id}/deliveries/{deliveryId}/replay': {
+    action: 'webhooks.replay',
+    path: async () => `/webhooks/${there['webhooks']}/deliveries/${await addDelivered()}/replay`,
+  },
   'GET /explain': { path: () => `/explain?readerId=${there['readers']}&card=1` },
 }
 const ROUTES = Object.keys(endpoints)
@@ -379,6 +413,7 @@ beforeAll(async () => {
     .returning()
   there['commands'] = String(command?.id)
   there['events'] = (await bridge.check(scanOf(there['readers'] ?? '', '1'))).scan
+  there['alerts'] = await addAlert('x')
   const at = new Date().toISOString()
   there['device-events'] = crypto.randomUUID()
   const opened = { id: there['device-events'], at, kind: 'door_opened', readerId: there['readers'] }
@@ -424,7 +459,7 @@ describe('it works', () => {
 
   test.each(NOUNS)('one of the %s that was added is listed, read, changed, deleted and then gone', async (noun) => {
     const { body: added } = await owner.post(`/${noun}`, fresh[noun]())
-    const { key: _, ...shown } = added
+    const { key: _key, secret: _secret, ...shown } = added
     const path = `/${noun}/${added.id}`
     // How it is right now is only in what is read.
     const read = async (at: string) => {
@@ -632,6 +667,7 @@ describe('it refuses bad input', () => {
     ['accounts', 'name'],
     ['api-keys', 'name'],
     ['accounts', 'email'],
+    ['webhooks', 'name'],
   ]
   test.each([
     ['a NUL', 'A\0B'],
@@ -700,6 +736,14 @@ describe('it refuses bad input', () => {
     ['accounts', 'role', null],
     ['accounts', 'personId', ABSENT],
     ['accounts', 'disabled', 'no'],
+    ['webhooks', 'url', null],
+    ['webhooks', 'url', 'receiver.example.org'],
+    ['webhooks', 'url', 'http://receiver.example.org/'],
+    ['webhooks', 'url', 'https://169.254.169.254/latest'],
+    ['webhooks', 'kinds', []],
+    ['webhooks', 'kinds', ['fire'], 'kinds.0'],
+    ['webhooks', 'kinds', ['tamper', 'tamper']],
+    ['webhooks', 'enabled', 'yes'],
   ]
   test.each(BAD)('%s refuses as %s: %j', async (noun, field, value, path = field) => {
     expectProblem(await owner.post(`/${noun}`, { ...fresh[noun](), [field]: value }), 422, path)
@@ -714,8 +758,8 @@ describe('it refuses bad input', () => {
 
 describe('a list', () => {
   const SAME = 'Same name'
-  const NAMED: Noun[] = ['people', 'groups', 'schedules', 'doors', 'readers', 'bridges', 'api-keys']
-  const LISTS = [...NOUNS.map((noun) => `/${noun}`), '/events', '/members', '/lockdowns']
+  const NAMED: Noun[] = ['people', 'groups', 'schedules', 'doors', 'readers', 'bridges', 'api-keys', 'webhooks']
+  const LISTS = [...NOUNS.map((noun) => `/${noun}`), '/events', '/members', '/lockdowns', '/alerts']
 
   /** The people of a group are a list as well. */
   const pathOf = (list: string) => (list === '/members' ? `/groups/${there['groups']}/people` : list)
@@ -729,6 +773,7 @@ describe('a list', () => {
         add('cards', { ...person, number: `0${i}` }),
         add('rules'),
         addLockdown(),
+        addAlert(String(i)),
         api.db.insert(accounts).values({ email: `${i}@example.org`, role: 'member', passwordHash: 'x' }),
       ]),
     )

@@ -11,6 +11,7 @@ import { APP_KEY, startTestApi, type TestApi } from '../testing/api.ts'
 import { type Caller, expectProblem, send, signIn } from '../testing/caller.ts'
 import { type Bridge, handedOver, registerBridge, scanOf } from '../testing/sealed.ts'
 import { accountOf } from '../testing/things.ts'
+import { byFetch } from '../webhooks/fetch.ts'
 
 // The live feed: what is recorded reaches who listens, once, in the list's own shape, whatever its time says.
 
@@ -341,6 +342,7 @@ describe.runIf(inject('runtime') === 'node')('a stream over a socket', () => {
       doorDb: db,
       password: bcrypt,
       mail: undefined,
+      send: byFetch,
       later: (work: () => Promise<unknown>) => void setImmediate(() => void work()),
       asset,
       now: () => new Date(),

@@ -5,7 +5,7 @@ import { app } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { connect } from '../db/connect.ts'
 import { accounts } from '../db/schema.ts'
-import { daily } from '../jobs.ts'
+import { daily, look } from '../jobs.ts'
 import { bcrypt } from '../login/bcrypt.ts'
 import type { Role } from '../login/permissions.ts'
 import { byHook } from '../mail/hook.ts'
@@ -61,10 +61,18 @@ export type TestApi = {
   /** As when the process is told to end, and when it does; a Worker never is. */
   draining: AbortController
   closing: AbortController
-  /** What is done once a day, by the timer or the cron trigger of this runtime. */
+  /** What is done once a day, and every few seconds: by a timer, or by the cron triggers of a Worker. */
   daily(): Promise<void>
+  look(): Promise<void>
   /** Between the API and its database, where `cabled` was asked for. */
   toDatabase: Cable | undefined
+}
+
+type World = Partial<Pick<Platform, 'send' | 'now' | 'log' | 'metrics'>>
+
+/** Tests reach nobody who is not on this machine. */
+const sendNowhere: Platform['send'] = async () => {
+  throw Object.assign(new Error('not in a test'), { code: 'ENOTFOUND' })
 }
 type Endings = Pick<TestApi, 'draining' | 'closing'>
 
@@ -91,9 +99,9 @@ export const overHttp = (fetch: Fetch, token?: string): Client => {
   }
 }
 
-type Running = { fetch: Fetch; daily(): Promise<void>; close(): Promise<void> }
+type Running = { fetch: Fetch; daily(): Promise<void>; look(): Promise<void>; close(): Promise<void> }
 
-const onNode = async (db: Db, env: Env, { draining, closing }: Endings): Promise<Running> => {
+const onNode = async (db: Db, env: Env, { draining, closing }: Endings, world: World): Promise<Running> => {
   const config = readConfig(env, { production: false })
   const platform: Platform = {
     config,
@@ -104,6 +112,7 @@ const onNode = async (db: Db, env: Env, { draining, closing }: Endings): Promise
       config.MAIL_HOOK_URL === undefined
         ? undefined
         : byHook({ url: config.MAIL_HOOK_URL, token: config.MAIL_HOOK_TOKEN, from: String(config.MAIL_FROM) }),
+    send: sendNowhere,
     later: (work) => void setImmediate(() => void work()),
     asset,
     now: () => new Date(),
@@ -113,10 +122,11 @@ const onNode = async (db: Db, env: Env, { draining, closing }: Endings): Promise
     closing: closing.signal,
     address: null,
     https: false,
+    ...world,
   }
   const fetch: Fetch = async (path, init) =>
     app.request(path, init, { ...platform, address: new Headers(init?.headers).get('cf-connecting-ip') })
-  return { fetch, daily: () => daily(platform), close: async () => {} }
+  return { fetch, daily: () => daily(platform), look: () => look(platform), close: async () => {} }
 }
 
 const onWorkerd = async (url: string, env: Env): Promise<Running> => {
@@ -126,6 +136,10 @@ const onWorkerd = async (url: string, env: Env): Promise<Running> => {
   })
   const { url: address } = await server.listen()
   const worker = server.getWorker()
+  const trigger = async (cron: string) => {
+    const { outcome } = await worker.scheduled({ cron })
+    if (outcome !== 'ok') throw new Error(`the cron trigger ended as ${outcome}`)
+  }
   return {
     // Not over HTTP to `address`: what stands before the Worker there costs as much again as the Worker itself.
     fetch: async (path, init) =>
@@ -133,19 +147,17 @@ const onWorkerd = async (url: string, env: Env): Promise<Running> => {
         redirect: 'manual',
         ...init,
       } as object) as unknown as Promise<Response>,
-    async daily() {
-      const { outcome } = await worker.scheduled({ cron: '0 3 * * *' })
-      if (outcome !== 'ok') throw new Error(`the cron trigger ended as ${outcome}`)
-    },
+    daily: () => trigger('0 3 * * *'),
+    look: () => trigger('* * * * *'),
     close: () => server.close(),
   }
 }
 
 /**
  * The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. On
- * both runtimes a request comes from the address in its `cf-connecting-ip`.
+ * both runtimes a request comes from the address in its `cf-connecting-ip`. `world` is what of it is another on Node.
  */
-export const startTestApi = async (more: Env = {}, { cabled = false } = {}): Promise<TestApi> => {
+export const startTestApi = async (more: Env = {}, { cabled = false, ...world }: World & { cabled?: boolean } = {}): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
   const way = new URL(url)
   const toDatabase = cabled ? await proxyTo(way.hostname, Number(way.port)) : undefined
@@ -156,8 +168,9 @@ export const startTestApi = async (more: Env = {}, { cabled = false } = {}): Pro
   const mailbox = await openMailbox()
   const env = { ...ENV, ...mailbox.env, ...more }
   const endings = { draining: new AbortController(), closing: new AbortController() }
-  const started = inject('runtime') === 'workerd' ? onWorkerd(way.href, env) : onNode(db, env, endings)
-  const { fetch, daily, close } = await started
+  const started =
+    inject('runtime') === 'workerd' ? onWorkerd(way.href, env) : onNode(db, env, endings, world)
+  const { fetch, daily, look, close } = await started
   whenFileEnds(async () => {
     await close()
     await mailbox.close()
@@ -173,5 +186,5 @@ export const startTestApi = async (more: Env = {}, { cabled = false } = {}): Pro
     const { body } = await overHttp(fetch).post('/login', { email, password: PASSWORD })
     return { ...overHttp(fetch, String(body['access_token'])), email }
   }
-  return { fetch, as, stranger: overHttp(fetch), db, mailbox, ...endings, daily, toDatabase }
+  return { fetch, as, stranger: overHttp(fetch), db, mailbox, ...endings, daily, look, toDatabase }
 }

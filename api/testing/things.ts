@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { accounts, apiKeys, commands, deviceEvents, seenReaders } from '../db/schema.ts'
+import { accounts, alerts, apiKeys, commands, deviceEvents, seenReaders, webhookDeliveries } from '../db/schema.ts'
 import type { Role } from '../login/permissions.ts'
 import { hashOf, KEY_PREFIX, newSecret } from '../login/tokens.ts'
 import { PASSWORD_HASH, type TestApi } from './api.ts'
@@ -91,7 +91,21 @@ export const makeThings = async (api: TestApi, owner: Caller): Promise<{ things:
     .insert(commands)
     .values({ ...told, createdAt: at, expiresAt: at })
     .returning()
+  const about = { kind: 'door_forced', about: doors, since: at, detail: { doorId: doors } } as const
+  const [alert] = await api.db
+    .insert(alerts)
+    .values({ at, ...about })
+    .returning()
+  const webhooks = await add('webhooks', { name: `Webhook ${next()}`, url: 'https://receiver.example.org/' })
+  const sent = { webhookId: webhooks, alertId: String(alert?.id), body: '{}', state: 'dead' } as const
+  const [delivery] = await api.db
+    .insert(webhookDeliveries)
+    .values({ ...sent, createdAt: at, nextAt: at, settledAt: at })
+    .returning()
   const things = {
+    webhooks,
+    alerts: String(alert?.id),
+    deliveries: String(delivery?.id),
     groups,
     readers,
     doors,
@@ -118,7 +132,7 @@ export const nounOf = (path: string, parameter: string, things: Things): string 
   const noun = parameter === 'id' ? path.split('/{id}')[0]?.split('/').at(-1) : NOUNS_OF[parameter]
   return noun !== undefined && noun in things ? noun : undefined
 }
-const NOUNS_OF: Record<string, string> = { personId: 'people', number: 'audit' }
+const NOUNS_OF: Record<string, string> = { personId: 'people', number: 'audit', deliveryId: 'deliveries' }
 
 /** A route's path under /api/v1 or elsewhere, each id as `idOf` gives it. */
 export const fill = ({ path }: Pick<Route, 'path'>, idOf: (parameter: string) => string): string =>

@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest'
+import { isPublic, refusalOf } from './address.ts'
+
+describe('an address that something may be sent to', () => {
+  test.each(['8.8.8.8', '1.1.1.1', '100.63.255.255', '100.128.0.0', '172.15.0.1', '172.32.0.1', '2606:4700::1111'])(
+    '%s is one',
+    (address) => expect(isPublic(address)).toBe(true),
+  )
+
+  test.each([
+    ['this machine', '127.0.0.1'],
+    ['this machine', '127.255.255.254'],
+    ['this machine', '::1'],
+    ['any address of this machine', '0.0.0.0'],
+    ['this network', '0.1.2.3'],
+    ['any address of this machine', '::'],
+    ['private', '10.0.0.1'],
+    ['private', '172.16.0.1'],
+    ['private', '172.31.255.255'],
+    ['private', '192.168.1.1'],
+    ['metadata of a cloud', '169.254.169.254'],
+    ['metadata of a cloud', 'fd00:ec2::254'],
+    ['metadata of a cloud', '100.100.100.200'],
+    ['metadata of a cloud', '168.63.129.16'],
+    ['link-local', 'fe80::1'],
+    ['link-local with a zone', 'fe80::1%eth0'],
+    ['unique local', 'fc00::1'],
+    ['site-local', 'fec0::1'],
+    ['shared by a carrier', '100.64.0.1'],
+    ['multicast', '224.0.0.1'],
+    ['multicast', 'ff02::1'],
+    ['broadcast', '255.255.255.255'],
+    ['reserved', '240.0.0.1'],
+    ['reserved', '192.0.0.8'],
+    ['for documents', '192.0.2.1'],
+    ['for documents', '2001:db8::1'],
+    ['for benchmarks', '198.18.0.1'],
+    ['IPv4 in IPv6', '::ffff:10.0.0.1'],
+    ['IPv4 in IPv6', '::ffff:a00:1'],
+    ['IPv4 in IPv6, public too', '::8.8.8.8'],
+    ['IPv4 in IPv6, translated', '::ffff:0:a00:1'],
+    ['NAT64', '64:ff9b::a00:1'],
+    ['6to4', '2002:a00:1::'],
+    ['Teredo', '2001::1'],
+    ['of nobody yet', '4000::1'],
+    ['no address', 'example.org'],
+    ['no address', ''],
+    ['no address', '1.2.3'],
+  ])('%s is none: %s', (_, address) => expect(isPublic(address)).toBe(false))
+})
+
+describe('a URL that may be a webhook', () => {
+  test.each([
+    'https://example.org/hook',
+    'https://example.org:8443/hook?token=x',
+    'https://example.org:443',
+    'https://EXAMPLE.org.',
+    'https://8.8.8.8/',
+    'https://[2606:4700::1111]/',
+    'https://bücher.example/',
+  ])('%s is one', (url) => expect(refusalOf(url)).toBeUndefined())
+
+  test.each([
+    ['in the clear', 'http://example.org/', 'such as https://'],
+    ['another protocol', 'ftp://example.org/', 'such as https://'],
+    ['a file', 'file:///etc/passwd', 'such as https://'],
+    ['no URL', 'example.org', 'such as https://'],
+    ['nothing', '', 'such as https://'],
+    ['a number too many', 'https://256.1.1.1/', 'such as https://'],
+    ['a name', 'https://user@example.org/', 'name or a password'],
+    ['a password', 'https://:secret@example.org/', 'name or a password'],
+    ['a fragment', 'https://example.org/#x', 'fragment'],
+    ['the port of a mail server', 'https://example.org:25/', 'port'],
+    ['the port of a web server in the clear', 'https://example.org:80/', 'port'],
+    ['this machine', 'https://127.0.0.1/', 'public'],
+    ['this machine, in one number', 'https://2130706433/', 'public'],
+    ['this machine, in hex', 'https://0x7f.1/', 'public'],
+    ['this machine, in hex whole', 'https://0x7f000001/', 'public'],
+    ['this machine, in octal', 'https://0177.0.0.1/', 'public'],
+    ['this machine, shortened', 'https://127.1/', 'public'],
+    ['this machine, in circled digits', 'https://①②⑦.0.0.1/', 'public'],
+    ['this machine, encoded', 'https://%31%32%37.0.0.1/', 'public'],
+    ['this machine with a dot', 'https://127.0.0.1./', 'public'],
+    ['any address', 'https://0/', 'public'],
+    ['this machine by IPv6', 'https://[::1]/', 'public'],
+    ['private', 'https://10.0.0.1:8443/', 'public'],
+    ['private in IPv6', 'https://[::ffff:10.0.0.1]/', 'public'],
+    ['private in IPv6, in hex', 'https://[::FFFF:a00:1]/', 'public'],
+    ['metadata', 'https://169.254.169.254/latest/meta-data/', 'public'],
+    ['this machine by name', 'https://localhost/', 'public'],
+    ['this machine by name with a dot', 'https://LOCALHOST./', 'public'],
+    ['this machine by a name below it', 'https://app.localhost/', 'public'],
+    ['a printer', 'https://printer.local/', 'public'],
+    ['metadata by name', 'https://metadata.google.internal/', 'public'],
+    ['a name of one word', 'https://intranet/', 'public'],
+    ['a router', 'https://router.home.arpa/', 'public'],
+  ])('%s is none: %s', (_, url, why) => expect(refusalOf(url)).toContain(why))
+})
