@@ -1,88 +1,128 @@
-import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-// biome-ignore lint/style/noRestrictedImports: what is deployed watches both processes.
-import { prometheus as ofBridge } from '../../bridge/status/prometheus.ts'
-import { prometheus as ofApi } from '../metrics/prometheus.ts'
-import { siteNames } from '../metrics/site.ts'
+import { execForm, parseDockerfile, seenBy } from './image/dockerfile.ts'
 
-type Rule = { alert: string; expr: string; for?: string; annotations: Record<string, string> }
-type Rules = { groups: { rules: Rule[] }[] }
-type Tests = { tests: { alert_rule_test: { alertname: string; exp_alerts: unknown[] }[] }[] }
-type Panel = { id: number; type: string; title: string; gridPos: { x: number; y: number; w: number; h: number } } & {
-  targets?: { refId: string; expr: string }[]
-}
-type Dashboard = { uid: string; schemaVersion: number; panels: Panel[]; templating: { list: { name: string }[] } }
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
+const [, image] = parseDockerfile(readFileSync('Dockerfile', 'utf8'))
+const cmd = execForm(image?.steps.find(({ op }) => op === 'CMD')?.text ?? '[]').join(' ')
 
-const read = (file: string) => readFileSync(`api/deploy/${file}`, 'utf8')
-const rules = (parse(read('prometheus/rules.yaml')) as Rules).groups.flatMap((group) => group.rules)
-const { tests } = parse(read('prometheus/rules.test.yaml')) as Tests
-const dashboard = JSON.parse(read('grafana/lintel.json')) as Dashboard
-const graphs = dashboard.panels.filter(({ type }) => type !== 'row')
+const Texts = v.array(v.string())
+const Service = v.looseObject({
+  image: v.string(),
+  restart: v.picklist(['unless-stopped', 'no']),
+  read_only: v.literal(true),
+  cap_drop: v.tuple([v.literal('ALL')]),
+  cap_add: v.optional(Texts, []),
+  security_opt: v.tuple([v.literal('no-new-privileges:true')]),
+  user: v.optional(v.string()),
+  command: v.optional(Texts),
+  ports: v.optional(Texts, []),
+  volumes: v.optional(Texts, []),
+  networks: v.optional(v.union([Texts, v.record(v.string(), v.unknown())]), []),
+  depends_on: v.optional(v.record(v.string(), v.strictObject({ condition: v.string() })), {}),
+  healthcheck: v.optional(v.looseObject({})),
+})
+const Compose = v.strictObject({
+  name: v.string(),
+  'x-careful': v.unknown(),
+  'x-lintel': v.unknown(),
+  'x-settings': v.unknown(),
+  services: v.record(v.string(), Service),
+  networks: v.record(v.string(), v.unknown()),
+  volumes: v.record(v.string(), v.unknown()),
+})
+const text = readFileSync('compose.yaml', 'utf8')
+const { services, networks, volumes } = v.parse(Compose, parse(text, { merge: true }))
+const all = Object.entries(services)
 
-/** What the two processes export; `up` is Prometheus's own. A histogram is three names. */
-const exported = async (): Promise<Set<string>> => {
-  const texts = await Promise.all([ofApi().text(), ofBridge(() => undefined).text()])
-  const types = texts.flatMap((text) => [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)])
-  const names = types.flatMap(([, name = '', type]) =>
-    type === 'histogram' ? ['_bucket', '_sum', '_count'].map((end) => name + end) : [name],
-  )
-  return new Set(['up', ...names, ...siteNames])
-}
-
-/** Names that an expression selects series by: labels stand in braces and after `by`, words of PromQL take a parenthesis. */
-const namesIn = (expr: string): string[] =>
-  expr
-    .replaceAll(/"[^"]*"/g, '')
-    .replaceAll(/\{[^}]*\}/g, '')
-    .replaceAll(/\[[^\]]*\]/g, '')
-    .replaceAll(/\b(by|on|without)\s*\([^)]*\)/g, '')
-    .match(/\b[a-z_]\w*\b(?!\s*\()/gi)
-    ?.filter((word) => !['or', 'and', 'unless'].includes(word)) ?? []
-
-const expressions = [
-  ...rules.map(({ alert, expr }) => [alert, expr] as const),
-  ...graphs.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const)),
-]
-
-test.each(expressions)('%s asks only for what a process exports: %s', async (_, expr) => {
-  const names = namesIn(expr)
-  expect(names.length).toBeGreaterThan(0)
-  const known = await exported()
-  expect(names.filter((name) => !known.has(name))).toEqual([])
+describe('compose.yaml', () => {
+  test.each(all)('%s waits for services that are there, and for health only of one that has a check', (_, { depends_on }) => {
+    for (const [name, { condition }] of Object.entries(depends_on)) {
+      const other = services[name]
+      expect(other, name).toBeDefined()
+      if (condition === 'service_completed_successfully') expect(other?.restart).toBe('no')
+      if (condition === 'service_healthy') expect(other?.healthcheck !== undefined || other?.image === 'lintel').toBe(true)
+    }
+  })
+  test.each(all)('%s mounts files that are there and volumes that are named, and is in networks that are', (_, service) => {
+    for (const mount of service.volumes) {
+      const [from = '', to = ''] = mount.split(':')
+      expect(from.startsWith('./') ? existsSync(from) : from in volumes, from).toBe(true)
+      expect(to).toMatch(/^\//)
+      if (from.startsWith('./')) expect(mount).toMatch(/:ro$/)
+    }
+    const names = Array.isArray(service.networks) ? service.networks : Object.keys(service.networks)
+    for (const name of names) expect(name in networks, name).toBe(true)
+  })
+  test('nothing is open to the world but 80, 443 and 8883', () => {
+    expect(all.flatMap(([, { ports }]) => ports).sort()).toEqual(['443:443', '443:443/udp', '80:80', '8883:8883'])
+  })
+  test('only who hands out certificates is root, and only the proxy keeps a capability while it runs', () => {
+    expect(all.filter(([, { user }]) => user === '0:0').map(([name]) => name)).toEqual(['certificates'])
+    expect(all.filter(([, { cap_add }]) => cap_add.length > 0).map(([name]) => name)).toEqual(['certificates', 'caddy'])
+    expect(services['certificates']?.restart).toBe('no')
+  })
+  test('no secret stands in it: each is asked for, and its absence stops the start', () => {
+    const asked = [...text.matchAll(/(?:PASSWORD|APP_KEY|TOKEN|_KEY): "?([^"\n}]*)/g)].map(([, value = '']) => value)
+    expect(asked.length).toBeGreaterThan(3)
+    for (const value of asked) expect(value).toMatch(/^$|^\$\{\w+:\?/)
+  })
+  test('the bridge is started as npm run bridge does it, and the certificates’ and the broker’s scripts can be run', () => {
+    expect(services['bridge']?.command?.join(' ')).toBe(scripts['bridge'])
+    for (const file of ['certificates.sh', 'mosquitto/renew.sh', 'postgres/prepare.sh']) {
+      expect(statSync(join('api/deploy', file)).mode & 0o111, file).toBe(0o111)
+    }
+  })
 })
 
-test('whatever Lintel exports is looked at by a panel or an alert', async () => {
-  const asked = new Set(
-    expressions.flatMap(([, expr]) => namesIn(expr)).map((name) => name.replace(/_(bucket|count)$/, '')),
-  )
-  const all = [...(await exported())].filter((name) => name.startsWith('lintel_') && !/_(bucket|sum)$/.test(name))
-  expect(all.map((name) => name.replace(/_count$/, '')).filter((name) => !asked.has(name))).toEqual([])
+describe('the image', () => {
+  const isSeen = seenBy(readFileSync('.dockerignore', 'utf8'))
+  test('starts the API as npm run api does it, and is nobody’s by number', () => {
+    expect(cmd).toBe(scripts['api'])
+    expect(image?.steps.findLast(({ op }) => op === 'USER')?.text).toMatch(/^\d{4,}:\d{4,}$/)
+  })
+  test.each([
+    ['.env', false],
+    ['bridge.env', false],
+    ['.data/secrets.json', false],
+    ['node_modules/hono/package.json', false],
+    ['api/app.test.ts', false],
+    ['api/access/check.live.test.ts', false],
+    ['api/.env', false],
+    ['bridge/bench/bench.ts', false],
+    ['api/app.ts', true],
+    ['bridge/main.ts', true],
+    ['drizzle/0000_core.sql', true],
+    ['api/db/patches/postgres+3.4.9.patch', true],
+    ['package-lock.json', true],
+  ])('a build sees %s: %s', (path, seen) => {
+    expect(isSeen(path)).toBe(seen)
+  })
 })
 
-test.each(rules.map(({ alert }) => alert))('%s says what to do, and a test fires it', (alert) => {
-  const { annotations } = rules.find((rule) => rule.alert === alert) ?? {}
-  expect(annotations).toEqual({ summary: expect.stringMatching(/\.$/), todo: expect.stringMatching(/\.$/) })
-  const fired = tests.flatMap((one) => one.alert_rule_test).filter(({ alertname }) => alertname === alert)
-  expect(fired.some(({ exp_alerts }) => exp_alerts.length > 0)).toBe(true)
-  expect(fired.some(({ exp_alerts }) => exp_alerts.length === 0)).toBe(true)
-})
-
-test('the dashboard is whole: each panel has its id, its place and its questions', () => {
-  expect(dashboard).toMatchObject({ uid: 'lintel', schemaVersion: expect.any(Number) })
-  expect(dashboard.templating.list.map(({ name }) => name)).toEqual(['datasource'])
-  expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length)
-  for (const { title, gridPos, targets = [] } of graphs) {
-    expect({ title, asks: targets.length > 0, wide: gridPos.x + gridPos.w <= 24 }).toEqual({
-      title,
-      asks: true,
-      wide: true,
-    })
-    expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
-  }
-})
-
-test('the example collects from both, under the names that the rules know', () => {
-  const { scrape_configs } = parse(read('prometheus/prometheus.yaml')) as { scrape_configs: { job_name: string }[] }
-  expect(scrape_configs.map(({ job_name }) => job_name)).toEqual(['lintel-api', 'lintel-bridge'])
+describe('systemd', () => {
+  const units = globSync('api/deploy/systemd/*.service')
+  const valuesOf = (file: string, name: string) =>
+    [...readFileSync(file, 'utf8').matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value]) => value ?? '')
+  test.each([
+    ['lintel-api', 'api'],
+    ['lintel-bridge', 'bridge'],
+  ])('%s starts what npm run %s does', (unit, name) => {
+    expect(valuesOf(`api/deploy/systemd/${unit}.service`, 'ExecStart')).toEqual([`/usr/bin/${scripts[name]}`])
+  })
+  test.each(units.filter((file) => !file.includes('reload')))('%s is a user without rights, in a system that it cannot write to', (file) => {
+    expect(valuesOf(file, 'User')[0]).toMatch(/^(lintel|mosquitto)$/)
+    expect(valuesOf(file, 'ProtectSystem')).toEqual(['strict'])
+    expect(valuesOf(file, 'NoNewPrivileges')).toEqual(['yes'])
+    expect(valuesOf(file, 'CapabilityBoundingSet')).toEqual([''])
+    expect(valuesOf(file, 'EnvironmentFile')[0]).toMatch(/^\/etc\/lintel\//)
+  })
+  test('every script and every file of Lintel that a unit names is there', () => {
+    for (const line of units.flatMap((file) => valuesOf(file, 'ExecStart'))) {
+      for (const path of line.match(/(?:api|bridge)\/[\w./-]+\.ts/g) ?? []) expect(existsSync(path), path).toBe(true)
+    }
+  })
 })
