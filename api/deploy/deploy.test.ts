@@ -39,24 +39,31 @@ const { services, networks, volumes } = v.parse(Compose, parse(text, { merge: tr
 const all = Object.entries(services)
 
 describe('compose.yaml', () => {
-  test.each(all)('%s waits for services that are there, and for health only of one that has a check', (_, { depends_on }) => {
-    for (const [name, { condition }] of Object.entries(depends_on)) {
-      const other = services[name]
-      expect(other, name).toBeDefined()
-      if (condition === 'service_completed_successfully') expect(other?.restart).toBe('no')
-      if (condition === 'service_healthy') expect(other?.healthcheck !== undefined || other?.image === 'lintel').toBe(true)
-    }
-  })
-  test.each(all)('%s mounts files that are there and volumes that are named, and is in networks that are', (_, service) => {
-    for (const mount of service.volumes) {
-      const [from = '', to = ''] = mount.split(':')
-      expect(from.startsWith('./') ? existsSync(from) : from in volumes, from).toBe(true)
-      expect(to).toMatch(/^\//)
-      if (from.startsWith('./')) expect(mount).toMatch(/:ro$/)
-    }
-    const names = Array.isArray(service.networks) ? service.networks : Object.keys(service.networks)
-    for (const name of names) expect(name in networks, name).toBe(true)
-  })
+  test.each(all)(
+    '%s waits for services that are there, and for health only of one that has a check',
+    (_, { depends_on }) => {
+      for (const [name, { condition }] of Object.entries(depends_on)) {
+        const other = services[name]
+        expect(other, name).toBeDefined()
+        if (condition === 'service_completed_successfully') expect(other?.restart).toBe('no')
+        if (condition === 'service_healthy')
+          expect(other?.healthcheck !== undefined || other?.image === 'lintel').toBe(true)
+      }
+    },
+  )
+  test.each(all)(
+    '%s mounts files that are there and volumes that are named, and is in networks that are',
+    (_, service) => {
+      for (const mount of service.volumes) {
+        const [from = '', to = ''] = mount.split(':')
+        expect(from.startsWith('./') ? existsSync(from) : from in volumes, from).toBe(true)
+        expect(to).toMatch(/^\//)
+        if (from.startsWith('./')) expect(mount).toMatch(/:ro$/)
+      }
+      const names = Array.isArray(service.networks) ? service.networks : Object.keys(service.networks)
+      for (const name of names) expect(name in networks, name).toBe(true)
+    },
+  )
   test('nothing is open to the world but 80, 443 and 8883', () => {
     expect(all.flatMap(([, { ports }]) => ports).sort()).toEqual(['443:443', '443:443/udp', '80:80', '8883:8883'])
   })
@@ -113,13 +120,16 @@ describe('systemd', () => {
   ])('%s starts what npm run %s does', (unit, name) => {
     expect(valuesOf(`api/deploy/systemd/${unit}.service`, 'ExecStart')).toEqual([`/usr/bin/${scripts[name]}`])
   })
-  test.each(units.filter((file) => !file.includes('reload')))('%s is a user without rights, in a system that it cannot write to', (file) => {
-    expect(valuesOf(file, 'User')[0]).toMatch(/^(lintel|mosquitto)$/)
-    expect(valuesOf(file, 'ProtectSystem')).toEqual(['strict'])
-    expect(valuesOf(file, 'NoNewPrivileges')).toEqual(['yes'])
-    expect(valuesOf(file, 'CapabilityBoundingSet')).toEqual([''])
-    expect(valuesOf(file, 'EnvironmentFile')[0]).toMatch(/^\/etc\/lintel\//)
-  })
+  test.each(units.filter((file) => !file.includes('reload')))(
+    '%s is a user without rights, in a system that it cannot write to',
+    (file) => {
+      expect(valuesOf(file, 'User')[0]).toMatch(/^(lintel|mosquitto)$/)
+      expect(valuesOf(file, 'ProtectSystem')).toEqual(['strict'])
+      expect(valuesOf(file, 'NoNewPrivileges')).toEqual(['yes'])
+      expect(valuesOf(file, 'CapabilityBoundingSet')).toEqual([''])
+      expect(valuesOf(file, 'EnvironmentFile')[0]).toMatch(/^\/etc\/lintel\//)
+    },
+  )
   test('every script and every file of Lintel that a unit names is there', () => {
     for (const line of units.flatMap((file) => valuesOf(file, 'ExecStart'))) {
       for (const path of line.match(/(?:api|bridge)\/[\w./-]+\.ts/g) ?? []) expect(existsSync(path), path).toBe(true)
