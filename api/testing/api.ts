@@ -157,7 +157,10 @@ const onWorkerd = async (url: string, env: Env): Promise<Running> => {
  * The API on the runtime of this test project, with a database of its own. Both are gone when the file's tests end. On
  * both runtimes a request comes from the address in its `cf-connecting-ip`. `world` is what of it is another on Node.
  */
-export const startTestApi = async (more: Env = {}, { cabled = false, ...world }: World & { cabled?: boolean } = {}): Promise<TestApi> => {
+export const startTestApi = async (
+  more: Env = {},
+  { cabled = false, ...world }: World & { cabled?: boolean } = {},
+): Promise<TestApi> => {
   const { url, close: closeDatabase } = await freshDatabase()
   const way = new URL(url)
   const toDatabase = cabled ? await proxyTo(way.hostname, Number(way.port)) : undefined
@@ -168,8 +171,7 @@ export const startTestApi = async (more: Env = {}, { cabled = false, ...world }:
   const mailbox = await openMailbox()
   const env = { ...ENV, ...mailbox.env, ...more }
   const endings = { draining: new AbortController(), closing: new AbortController() }
-  const started =
-    inject('runtime') === 'workerd' ? onWorkerd(way.href, env) : onNode(db, env, endings, world)
+  const started = inject('runtime') === 'workerd' ? onWorkerd(way.href, env) : onNode(db, env, endings, world)
   const { fetch, daily, look, close } = await started
   whenFileEnds(async () => {
     await close()

@@ -42,7 +42,11 @@ export const questionsAt = ({ readers, cards, days }: Size, today: number): Ques
     },
     { what: 'a person', path: (n) => `/events?personId=${person(n)}` },
     { what: 'a person, denied', path: (n) => `/events?personId=${person(n)}&decision=denied` },
-    { what: 'a person, a reader', path: (n) => `/events?personId=${person(n)}&readerId=${reader(n)}`, finds: 'nothing' },
+    {
+      what: 'a person, a reader',
+      path: (n) => `/events?personId=${person(n)}&readerId=${reader(n)}`,
+      finds: 'nothing',
+    },
     { what: 'nobody', path: () => `/events?personId=${NOBODY}`, finds: 'nothing' },
     { what: 'denied', path: () => '/events?decision=denied' },
     { what: 'denied, a day, 500', path: (n) => `/events?decision=denied&limit=500&${aDay(n)}` },
