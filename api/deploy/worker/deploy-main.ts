@@ -1,9 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { SetupError } from '../../contract/environment.ts'
-import { connect } from '../../db/connect.ts'
-import { isMigrated } from '../../db/ready.ts'
-import { database } from '../../platform.ts'
 import { cachingOff, hyperdriveId, isSignedIn, secretsSet, uncommitted } from './before-deploy.ts'
 
 // `npm run deploy`: puts the Worker of wrangler.toml into service, when nothing is missing; else says what is, and nothing is
@@ -19,6 +16,12 @@ const wrangler = (...args: string[]) => {
 }
 
 const databaseIsBehind = async (url: string): Promise<string | undefined> => {
+  // Loaded only where it is wanted.
+  const [{ connect }, { isMigrated }, { database }] = await Promise.all([
+    import('../../db/connect.ts'),
+    import('../../db/ready.ts'),
+    import('../../platform.ts'),
+  ])
   const sql = connect({ url }, 'command')
   try {
     return (await isMigrated(database(sql)))
