@@ -158,7 +158,7 @@ const installOn = async (machine: Machine, processes: Processes, step: Step): Pr
       if (!isRefused) throw new Error('the broker let a stranger publish')
       const { items } = (await call('GET', '/events')) as unknown as { items: { reason: string; source: string }[] }
       const reasons = items.map(({ reason, source }) => `${reason} ${source}`).join(', ')
-      if (reasons !== 'unknown_card api, granted api') throw new Error(`on record is: ${reasons}`)
+      if (reasons !== 'unknown_card online, granted online') throw new Error(`on record is: ${reasons}`)
     },
   )
 

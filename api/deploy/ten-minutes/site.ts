@@ -67,7 +67,10 @@ const SECONDS = 5
 /** One scan as the reader's own firmware would publish it, by the account of the reader; what the door hears. */
 export const scan = async (broker: Broker, account: Account, card: string): Promise<string> => {
   const listening = [...reach(broker, account), '-t', READER.replyTopic, '-C', '1', '-W', String(SECONDS), '-d']
-  const door = spawn(programCalled('mosquitto_sub'), listening, { stdio: ['ignore', 'pipe', 'pipe'] })
+  // Into a pipe it would say all it says at its end.
+  const door = spawn('stdbuf', ['-oL', programCalled('mosquitto_sub'), ...listening], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let said = ''
   for (const stream of [door.stdout, door.stderr]) stream.on('data', (text: Buffer) => (said += text))
   const ended = once(door, 'close')
