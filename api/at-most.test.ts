@@ -2,9 +2,10 @@ import { Hono } from 'hono'
 import { expect, test } from 'vitest'
 import { atMost } from './at-most.ts'
 import { onError } from './errors.ts'
+import { noMetrics } from './metrics.ts'
 import type { AppEnv, Platform } from './platform.ts'
 
-const platform = { log: () => {} } as unknown as Platform
+const platform = { log: () => {}, metrics: noMetrics } as unknown as Platform
 
 /** An app that answers when it is told to. */
 const slowApp = (most: number) => {

@@ -1,3 +1,4 @@
+-- locks: three indexes of tables that scans and devices write to, some 10 s at ten million events; bridges decide by their snapshot then.
 CREATE TABLE "alerts" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"at" timestamp (3) with time zone NOT NULL,

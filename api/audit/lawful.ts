@@ -27,7 +27,7 @@ export const sealErasure = async (appKey: Uint8Array, rows: Erasure['rows']): Pr
 })
 
 /** Where the log begins: behind row 0, or behind a row of which another one says, under our seal, that it was removed. */
-const beginningOf = async (sql: ISql, keys: () => readonly Uint8Array[]): Promise<Checkpoint | undefined> => {
+const beginningOf = async (sql: ISql, keys: Believed): Promise<Checkpoint | undefined> => {
   const [first] = await sql<{ number: number }[]>`
     select "number"::float8 as "number" from "audit" order by "audit"."number" limit 1`
   if (!first || first.number <= 1) return undefined
@@ -35,7 +35,8 @@ const beginningOf = async (sql: ISql, keys: () => readonly Uint8Array[]): Promis
     select "after" from "audit" where "action" = 'retention.run'
       and "after" #>> '{audit,last,number}' = ${String(first.number - 1)}`
   for (const { after } of said) {
-    if (v.is(Removal, after) && (await isSealed(keys(), after.audit.last, 'removal'))) return after.audit.last
+    if (v.is(Removal, after) && (await isOurs(keys, (all) => isSealed(all, after.audit.last, 'removal'))))
+      return after.audit.last
   }
   return undefined
 }
@@ -45,7 +46,7 @@ const BATCH = 50
 
 type Claim = { left: string; by: number; proven: boolean }
 
-const claimsOf = async (sql: ISql, keys: () => readonly Uint8Array[]): Promise<Map<number, Claim>> => {
+const claimsOf = async (sql: ISql, keys: Believed): Promise<Map<number, Claim>> => {
   const claims = new Map<number, Claim>()
   const rowsAfter = (number: number) => sql<{ number: number; after: unknown }[]>`
     select "number"::float8 as "number", "after" from "audit" where "action" = 'people.erase' and "number" > ${number}
@@ -53,15 +54,21 @@ const claimsOf = async (sql: ISql, keys: () => readonly Uint8Array[]): Promise<M
   for (let batch = await rowsAfter(0); batch.length > 0; batch = await rowsAfter(batch.at(-1)?.number ?? 0)) {
     for (const { number: by, after } of batch) {
       if (!v.is(Erasure, after) || after.rows.length === 0) continue
-      const proven = await isSealOf(keys(), 'erasure', after.rows, after.seal)
+      const proven = await isOurs(keys, (all) => isSealOf(all, 'erasure', after.rows, after.seal))
       for (const [number, left] of after.rows) if (number < by) claims.set(number, { left, by, proven })
     }
   }
   return claims
 }
 
+/** Whose seals are believed: those made with these keys, or all, where nobody doubts the log but only whether a copy is one. */
+export type Believed = (() => readonly Uint8Array[]) | 'all'
+
+const isOurs = async (believed: Believed, check: (keys: readonly Uint8Array[]) => Promise<boolean>) =>
+  believed === 'all' || (await check(believed()))
+
 /** What the log's own rows say was taken from it; `keys` are asked for only where there is something to prove. */
-export const lawfulOf = async (sql: ISql, keys: () => readonly Uint8Array[]): Promise<Lawful> => {
+export const lawfulOf = async (sql: ISql, keys: Believed): Promise<Lawful> => {
   const from = (await beginningOf(sql, keys)) ?? NOTHING_TAKEN.from
   const claims = await claimsOf(sql, keys)
   return {

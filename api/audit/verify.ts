@@ -1,7 +1,7 @@
 import type { ISql } from 'postgres'
 import { examiner, type Finding, finding, type Link } from './chain.ts'
 import type { Checkpoint } from './checkpoint.ts'
-import { lawfulOf } from './lawful.ts'
+import { type Believed, lawfulOf } from './lawful.ts'
 
 /**
  * `rows` were looked at; of many findings only the first are kept, all are counted (`found`). `from` is the row behind which
@@ -36,14 +36,14 @@ const rowsAfter = (sql: ISql, place: string | undefined) => sql<(Link & Place)[]
 /**
  * Walk the chain of the audit log from its first row to its last and find every row that was edited, removed, inserted or
  * swapped. What retention removed, and what was taken away of a person who was erased, is no finding where a row says so under
- * the seal of one of `keys`; without keys it is. A checkpoint (its seal is the caller's to check) also shows whether the end
+ * the seal of one of `keys`; without keys it is, and with 'all' never. A checkpoint (its seal is the caller's to check) also shows whether the end
  * was cut off, or everything hashed anew; one from before the beginning shows nothing. Memory stays flat however many rows
  * there are, but for those that were erased.
  */
 export const verifyChain = async (
   sql: ISql,
   checkpoint?: Omit<Checkpoint, 'seal'>,
-  keys: () => readonly Uint8Array[] = () => [],
+  keys: Believed = () => [],
 ): Promise<Verdict> => {
   const lawful = await lawfulOf(sql, keys)
   const { from } = lawful

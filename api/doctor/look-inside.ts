@@ -5,6 +5,7 @@ import { verifyChain } from '../audit/verify.ts'
 import type { Config } from '../config.ts'
 import { accounts, apiKeys, bridges, upkeep } from '../db/schema.ts'
 import { fingerprint } from '../key-age.ts'
+import { rootKeys } from '../keys.ts'
 import { bcrypt } from '../login/bcrypt.ts'
 import { needsFactor } from '../login/permissions.ts'
 import { isCurrent } from '../login/secrets.ts'
@@ -106,7 +107,7 @@ const ownKey = async (all: readonly { id: string; generation: number }[], { APP_
 
 const TASKS = ['backup', 'backup-verified', 'retention', 'watch'] as const
 
-const lookAtUpkeep = async (sql: Sql, db: Db, env: Env, now: Date): Promise<Line[]> => {
+const lookAtUpkeep = async (sql: Sql, db: Db, config: Config, env: Env, now: Date): Promise<Line[]> => {
   const rows = await db
     .select()
     .from(upkeep)
@@ -121,7 +122,9 @@ const lookAtUpkeep = async (sql: Sql, db: Db, env: Env, now: Date): Promise<Line
       ),
     ),
     keep.encrypted(settings.setting(env, 'BACKUP_RECIPIENT')),
-    keep.auditChain((audit?.rows ?? 0) > MOST_AUDIT ? undefined : await verifyChain(sql)),
+    keep.auditChain(
+      (audit?.rows ?? 0) > MOST_AUDIT ? undefined : await verifyChain(sql, undefined, () => rootKeys(config)),
+    ),
   ]
 }
 
@@ -131,7 +134,7 @@ export const lookInside = async (sql: Sql, config: Config, env: Env, now: Date):
   return [
     ...(await lookAtKeys(db, config, env, now)),
     ...(await lookAtAccounts(sql, db, config, now)),
-    ...(await lookAtUpkeep(sql, db, env, now)),
+    ...(await lookAtUpkeep(sql, db, config, env, now)),
     ...(await lookAtBridges(sql, db, config, env, now)),
   ]
 }
