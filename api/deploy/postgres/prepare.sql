@@ -12,3 +12,6 @@ alter role lintel_app set idle_in_transaction_session_timeout = '10s';
 create database lintel owner lintel_owner;
 revoke all on database lintel from public;
 grant connect on database lintel to lintel_app;
+-- Where a backup is restored to see whether it is good (SCRATCH_DATABASE_URL).
+create database lintel_scratch owner lintel_app;
+revoke all on database lintel_scratch from public;

@@ -39,8 +39,7 @@ export const backUp = async ({ machine, processes, api, doctor }: Installation):
   const { generateIdentity, identityToRecipient } = await import('age-encryption')
   const identity = await generateIdentity()
   doctor.env['BACKUP_RECIPIENT'] = await identityToRecipient(identity)
-  const scratch =
-    api['DATABASE_URL']?.replace('/lintel?', '/lintel_scratch?').replace('lintel_app', 'lintel_owner') ?? ''
+  const scratch = api['DATABASE_URL']?.replace('/lintel?', '/lintel_scratch?') ?? ''
   const env = { ...api, ...doctor.env, BACKUP_IDENTITY: identity, SCRATCH_DATABASE_URL: scratch }
   await processes.run({ name: 'backup', argv: script('backup'), env })
   await processes.run({
