@@ -61,6 +61,14 @@ describe('the paths for machines', () => {
   })
 })
 
+/** What is answered as something else than JSON. */
+const TYPES = [
+  [/\/internal\//, 'application/jose'],
+  [/\/stream$/, 'text/event-stream'],
+  [/\/events\/export$/, 'text/csv'],
+  [/^GET \/metrics$/, 'text/plain'],
+] as const
+
 describe('/openapi.json', () => {
   test('is OpenAPI 3.1 with a title and a version', () => {
     expect(spec.openapi).toMatch(/^3\.1\.\d+$/)
@@ -75,13 +83,7 @@ describe('/openapi.json', () => {
       })
       const [[status, answer] = []] = Object.entries(operation.responses).filter(([code]) => code.startsWith('2'))
       expect({ name, status }).toEqual({ name, status: expect.stringMatching(/^20[0124]$/) })
-      const type = name.includes('/internal/')
-        ? 'application/jose'
-        : name.endsWith('/stream')
-          ? 'text/event-stream'
-          : name === 'GET /metrics'
-            ? 'text/plain'
-            : 'application/json'
+      const type = TYPES.find(([of]) => of.test(name))?.[1] ?? 'application/json'
       if (status !== '204') expect({ name, types: Object.keys(answer?.content ?? {}) }).toEqual({ name, types: [type] })
     }
   })

@@ -41,6 +41,7 @@ describe('a person', () => {
       validFrom: null,
       validUntil: null,
       exemptFromLockdown: false,
+      erasedAt: null,
     })
   })
 

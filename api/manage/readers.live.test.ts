@@ -45,6 +45,7 @@ describe('a reader', () => {
         keyGeneration: 0,
         doorId: null,
         brokerGeneration: 1,
+        place: null,
       },
     })
   })
