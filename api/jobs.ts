@@ -27,9 +27,9 @@ export const look = async (platform: Platform): Promise<void> => {
 /** What has to be done once a day, on Node by a timer and on Workers by cron. Never throws: tomorrow comes again. */
 export const daily = async (platform: Platform): Promise<void> => {
   await tidy(platform)
+  await noteKey(platform)
   await finishErasures(platform)
   await removeOld(platform)
-  await noteKey(platform)
 }
 
 /** What has expired goes. Never throws. */

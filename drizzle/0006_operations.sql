@@ -68,11 +68,11 @@ ALTER TABLE "device_events" SET (autovacuum_vacuum_scale_factor = 0.05);--> stat
 -- Drizzle knows no functions: these are written by hand. The record is only ever added to, but by these two ways: what is
 -- older than it has to be kept goes, and a person's traces are made a pseudonym's. Both are functions of the tables' owner,
 -- which the role of the application may call. The setting is theirs while they run; from anybody else it is not taken.
-CREATE OR REPLACE FUNCTION "refuse_change"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION "refuse_change"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
 	"doing" text := current_setting('lintel.record', true);
 BEGIN
-	IF "doing" IN ('removing', 'erasing') AND pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = TG_RELID), 'USAGE') THEN
+	IF "doing" IN ('removing', 'erasing') AND pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = TG_RELID), 'USAGE') THEN
 		IF TG_OP = 'DELETE' AND "doing" = 'removing' THEN RETURN OLD; END IF;
 		IF TG_OP = 'UPDATE' AND "doing" = 'erasing' THEN RETURN NEW; END IF;
 	END IF;
@@ -80,10 +80,10 @@ BEGIN
 END
 $$;--> statement-breakpoint
 -- As before, and silent while a person is erased.
-CREATE OR REPLACE FUNCTION "correct_event"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION "correct_event"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
 	IF current_setting('lintel.record', true) = 'erasing' THEN
-		IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = TG_RELID), 'USAGE') THEN RETURN NEW; END IF;
+		IF pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = TG_RELID), 'USAGE') THEN RETURN NEW; END IF;
 	END IF;
 	IF ROW(NEW."id", NEW."at", NEW."received_at", NEW."reader_id", NEW."card_number", NEW."bridge_id")
 			IS DISTINCT FROM ROW(OLD."id", OLD."at", OLD."received_at", OLD."reader_id", OLD."card_number", OLD."bridge_id")
@@ -134,6 +134,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	"removed" integer;
 BEGIN
+	-- Before its rows are locked, as whoever adds one does: or the two would wait for each other.
+	PERFORM pg_advisory_xact_lock(1818850401);
 	PERFORM set_config('lintel.record', 'removing', true);
 	IF EXISTS (SELECT FROM "audit" a WHERE a."number" <= "through" AND a."at" > now() - interval '30 days')
 		OR NOT EXISTS (SELECT FROM "audit" a WHERE a."number" > "through")
@@ -174,6 +176,8 @@ $$;--> statement-breakpoint
 CREATE FUNCTION "erase_audit"("numbers" bigint[]) RETURNS TABLE ("erased" bigint, "left" text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+	-- Before its rows are locked, as whoever adds one does: or the two would wait for each other.
+	PERFORM pg_advisory_xact_lock(1818850401);
 	PERFORM set_config('lintel.record', 'erasing', true);
 	RETURN QUERY
 		UPDATE "audit" a SET
@@ -188,7 +192,7 @@ $$;--> statement-breakpoint
 REVOKE ALL ON FUNCTION "remove_events", "remove_device_events", "remove_audit", "erase_events", "erase_audit" FROM PUBLIC;--> statement-breakpoint
 -- Whom nothing is known of any more stays so, whatever way somebody tries: a row that is about them waits for their erasure to
 -- end, and is then refused.
-CREATE FUNCTION "refuse_erased"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION "refuse_erased"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
 	"since" timestamptz;
 BEGIN
@@ -208,4 +212,7 @@ CREATE TRIGGER "cards_of_nobody_erased" BEFORE INSERT OR UPDATE ON "cards" FOR E
 CREATE TRIGGER "pins_of_nobody_erased" BEFORE INSERT OR UPDATE ON "pins" FOR EACH ROW EXECUTE FUNCTION "refuse_erased"();--> statement-breakpoint
 CREATE TRIGGER "group_people_not_erased" BEFORE INSERT OR UPDATE ON "group_people" FOR EACH ROW EXECUTE FUNCTION "refuse_erased"();--> statement-breakpoint
 CREATE TRIGGER "enrolments_of_nobody_erased" BEFORE INSERT ON "enrolments" FOR EACH ROW EXECUTE FUNCTION "refuse_erased"();--> statement-breakpoint
-CREATE TRIGGER "accounts_of_nobody_erased" BEFORE INSERT OR UPDATE OF "person_id" ON "accounts" FOR EACH ROW EXECUTE FUNCTION "refuse_erased"();
+CREATE TRIGGER "accounts_of_nobody_erased" BEFORE INSERT OR UPDATE OF "person_id" ON "accounts" FOR EACH ROW EXECUTE FUNCTION "refuse_erased"();--> statement-breakpoint
+-- Temporary tables come before all others where nobody says otherwise, so whoever may make one could put theirs in the place of ours.
+ALTER FUNCTION "chain_audit" SET search_path = public, pg_temp;--> statement-breakpoint
+ALTER FUNCTION "note_site_change" SET search_path = public, pg_temp;

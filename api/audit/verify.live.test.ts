@@ -395,11 +395,29 @@ describe('the database', () => {
         `create or replace function refuse_change() returns trigger language plpgsql as $$ begin return new; end $$`,
         `create or replace function chain_audit() returns trigger language plpgsql as $$ begin return new; end $$`,
         `update audit set action = 'x' where number = 1`,
+        'create temporary table audit as select 1',
       ]
       const found = await asApp((tx) => answers(tx, tricks))
       expect(found.filter(([, answer]) => answer !== NOT_ALLOWED)).toEqual([])
       const { findings } = await verifyChain(api.db.$client)
       expect(findings).toEqual([])
+    })
+
+    test('takes no temporary table for one of ours, where somebody may make one', async () => {
+      const found = await undone(async (tx) => {
+        await tx.unsafe(await readFile('api/db/least-privilege.sql', 'utf8'))
+        await tx.unsafe(
+          `do $$ begin execute format('grant temporary on database %I to lintel_app', current_database()); end $$`,
+        )
+        await tx.unsafe('set local role lintel_app')
+        await tx.unsafe(`create temporary table pg_class as
+          select 'public.events'::regclass::oid as oid, (select oid from pg_roles where rolname = 'lintel_app') as relowner`)
+        return answers(tx, [
+          `set local lintel.record = 'erasing'`,
+          `update events set card_number = '2' where id = '${eventId}'`,
+        ])
+      })
+      expect(found.map(([, answer]) => answer)).toEqual(['done', KEPT])
     })
 
     test('lets what is too old go, and no more than that', async () => {

@@ -75,8 +75,10 @@ export const backUpDaily = (
     })
     const said = await sayingOf(child)
     child = undefined
-    if (said.ok !== true)
-      return log('error', 'backup_failed', { say: said.error ?? 'The backup ended without a word.' })
+    if (said.ok !== true) log('error', 'backup_failed', { say: said.error ?? 'The backup ended without a word.' })
+    // One that was made but could not be tried out is a backup too: or the old ones would fill the disk.
+    const made = await lastOf(db, 'backup')
+    if (said.file === undefined || made?.error !== null || (made.doneAt ?? 0) <= (last?.doneAt ?? 0)) return
     const removed = await removeOldBackups(String(said.file), settings.BACKUP_KEEP_DAYS)
     log('info', 'backup', { bytes: said.bytes, removed: removed.length, verified: isTrial })
   }

@@ -40,11 +40,28 @@ export const dumpPostgres = <T>(url: string, use: (facts: Facts, body: AsyncIter
 export const isEmpty = (url: string): Promise<boolean> =>
   withSql({ url }, async (sql) => (await tablesOf(sql)).length === 0)
 
-/** Puts an archive into an empty database, all of it or nothing. */
-export const loadPostgres = async (url: string, body: AsyncIterable<Uint8Array>): Promise<void> => {
-  await withSql({ url }, async (sql) => {
+/** Throws a SetupError unless what is in the database is Lintel's, and no Lintel is at work there. */
+export const requireOurs = (url: string): Promise<void> =>
+  withSql({ url }, async (sql) => {
+    const [it] = await sql<{ ours: boolean; others: number }[]>`
+      select to_regclass('drizzle.__drizzle_migrations') is not null and to_regclass('public.audit') is not null as ours,
+        (select count(*)::int from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+          and application_name ~ '^lintel ') as others`
+    if (!it?.ours) throw new SetupError('What is in this database is not Lintel’s, and so it stays. Name another one.')
+    if (it.others > 0) throw new SetupError('Lintel is still connected to this database. Stop it, then restore.')
+  })
+
+/** Throws a SetupError where there is no pg_restore, or one that is older than the server. */
+export const requireRestoring = (url: string): Promise<void> =>
+  withSql({ url }, async (sql) => {
     const [server] = await sql<{ server_version: string }[]>`show server_version`
     await requireProgram('pg_restore', server?.server_version ?? '')
+  })
+
+/** Puts an archive into an empty database, all of it or nothing. */
+export const loadPostgres = async (url: string, body: AsyncIterable<Uint8Array>): Promise<void> => {
+  await requireRestoring(url)
+  await withSql({ url }, async (sql) => {
     // Every database has a schema `public`; what pg_restore is to restore is only what is in the two.
     await sql`create schema if not exists drizzle`
   })
@@ -87,9 +104,11 @@ const withGiven = async <T>(url: string, use: (url: string) => Promise<T>): Prom
 const withNew = <T>(url: string, use: (url: string) => Promise<T>): Promise<T> =>
   withSql({ url }, async (sql) => {
     const [lock] = await sql<{ mine: boolean }[]>`select pg_try_advisory_lock(${TRYING}) as mine`
-    if (!lock?.mine) throw new SetupError('Another backup is being tried on this server. Try again when that is done.')
+    if (!lock?.mine)
+      throw new SetupError('Another backup of this database is being tried. Try again when that is done.')
     const left = await sql<{ name: string }[]>`
-      select datname as name from pg_database where datname ~ ${`^${SCRATCH}[0-9a-f]{16}$`} and pg_has_role(datdba, 'usage')`
+      select datname as name from pg_database d where datname ~ ${`^${SCRATCH}[0-9a-f]{16}$`} and pg_has_role(datdba, 'usage')
+        and not exists (select from pg_stat_activity a where a.datname = d.datname)`
     for (const { name } of left) await sql`drop database ${sql(name)} with (force)`
     const name = `${SCRATCH}${crypto.randomUUID().replaceAll('-', '').slice(0, 16)}`
     await sql`create database ${sql(name)} template template0`.catch((error: unknown) => {

@@ -11,6 +11,9 @@ type Bytes = AsyncIterable<Uint8Array>
 /** What of the environment libpq and the programs themselves may know; nothing of Lintel's. */
 const OURS = /^(PATH|HOME|TZ|PG[A-Z]+)$/
 
+/** What postgres.js takes and libpq calls otherwise. */
+const SSLMODES: Record<string, string> = { true: 'require', false: 'disable', 'no-verify': 'require' }
+
 const environmentFor = (url: string): Record<string, string> => {
   const { hostname, port, username, password, searchParams } = new URL(url)
   const inherited = Object.entries(process.env).filter(([name]) => OURS.test(name))
@@ -21,7 +24,7 @@ const environmentFor = (url: string): Record<string, string> => {
     PGUSER: decodeURIComponent(username),
     PGPASSWORD: decodeURIComponent(password),
     PGDATABASE: databaseOf(url),
-    PGSSLMODE: ssl === 'true' ? 'require' : (ssl ?? ''),
+    PGSSLMODE: SSLMODES[ssl ?? ''] ?? ssl ?? '',
     PGSSLROOTCERT: searchParams.get('sslrootcert') ?? '',
   }
   const given = Object.entries(said).filter(([, value]) => value !== '')

@@ -16,7 +16,7 @@ import { type Comparison, compare } from './compare.ts'
 import { isPartOfIt } from './embedded.ts'
 import { checkBackup, DamagedBackup, readBackup } from './file.ts'
 import type { Manifest } from './manifest.ts'
-import { emptyPostgres, isEmpty, loadPostgres, withSql } from './postgres.ts'
+import { emptyPostgres, isEmpty, loadPostgres, requireOurs, requireRestoring, withSql } from './postgres.ts'
 import { unpack } from './tar.ts'
 
 export type Restored = { manifest: Manifest; comparison: Comparison; migrated: boolean; notes: string[] }
@@ -72,6 +72,8 @@ export const restorePostgres = async (url: string, { replace, at, ...from }: Fro
         'The database is not empty. Make a new one (createdb), or add --replace: what is in it goes.',
       )
     }
+    await requireOurs(url)
+    await requireRestoring(url)
     await emptyPostgres(url)
   }
   const { body } = await readBackup(from.file, from.identities)

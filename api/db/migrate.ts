@@ -37,12 +37,17 @@ export const migrate = async (where: Parameters<typeof connect>[0], how: Partial
     await sql.unsafe(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
     await untilItFits(() => migrateWith(database(sql), { migrationsFolder }), patience, sql)
     await sql`set lock_timeout = 0`
+    await keepToOwner(sql)
     await writeMissingKeys(sql)
     await sql`select pg_advisory_unlock(${LOCK})`
   } finally {
     await sql.end({ timeout: 5 })
   }
 }
+
+/** As the migration has it; but a database that was restored has functions that anybody may call, and is not migrated anew. */
+const keepToOwner = (sql: Sql) =>
+  sql`revoke all on function remove_events, remove_device_events, remove_audit, erase_events, erase_audit from public`
 
 const untilItFits = async (work: () => Promise<void>, { tries, pauseMs, say }: Patience, sql: Sql): Promise<void> => {
   for (let tried = 1; ; tried++) {

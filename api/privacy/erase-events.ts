@@ -8,8 +8,8 @@ type World = Pick<Platform, 'db' | 'now' | 'log'>
 /** Bridges hand over what they decided by themselves for so long after somebody was erased, and then their names are in it. */
 const LATE_MS = 90 * 86_400_000
 
-/** A run ends after so long; the next one finds what is left. */
-const MOST_MS = 10 * 60_000
+/** A run ends after so long; the next one finds what is left. With retention it has to fit into a Worker's quarter of an hour. */
+const MOST_MS = 4 * 60_000
 
 /**
  * Makes the card numbers in the events of somebody who was erased their pseudonym, a thousand in a transaction of their own.

@@ -64,6 +64,8 @@ const erase = (c: Context<AppEnv>, id: string) =>
     await lockAccounts(c, tx, traces)
     const numbersOf = { number: cards.number, form: cards.form }
     const own = await tx.delete(cards).where(eq(cards.personId, id)).returning(numbersOf)
+    // All of a long audit log is looked through for what names them.
+    await tx.execute(sql`set local statement_timeout = '60s'`)
     const told = await auditAbout(tx, traces)
     const rows = await eraseAudit(tx, told.numbers)
     await tx.delete(pins).where(eq(pins.personId, id))

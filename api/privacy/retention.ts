@@ -15,8 +15,8 @@ const DAY_MS = 86_400_000
 /** So many rows are one transaction: some ten milliseconds, in which no door waits for more than its share. */
 const AT_ONCE = 1_000
 
-/** A run ends after so long, and the next day goes on: a Worker's cron has a quarter of an hour. */
-const MOST_MS = 10 * 60_000
+/** A run ends after so long, and the next day goes on: a Worker's cron has a quarter of an hour, of which erasures may take four minutes. */
+const MOST_MS = 8 * 60_000
 
 const BEGINNING = new Date(0)
 
