@@ -77,17 +77,26 @@ const say = (client: MqttClient, topic: string, text: string) =>
   // Where it is forbidden some brokers say so and some hang up: neither is news here.
   client.publishAsync(topic, text, { qos: 0, retain: false }).catch(() => {})
 
-/** A bridge says one thing that it may and one that nobody may, and somebody without an account, if let in, listens and says one too. */
-const tryRules = async (bridge: MqttClient, id: string, stranger: MqttClient | undefined) => {
+/**
+ * A bridge says one thing that it may, and by a second connection one that nobody may: some brokers hang up on whoever says
+ * what is forbidden (Mosquitto does, over TLS), and silence proves something only where there still is somebody who listens.
+ * Somebody without an account, if let in, listens and says one too.
+ */
+const tryRules = async (
+  id: string,
+  { listener, speaker, stranger }: Record<'listener' | 'speaker', MqttClient> & { stranger: MqttClient | undefined },
+) => {
   const [its, forbidden, strangers] = [`lintel/bridge/${id}/doctor`, nowhere(), nowhere()]
-  const [may, mayNot, strange] = [randomUUID(), randomUUID(), randomUUID()]
-  const heard = await listen(bridge, [its, forbidden, strangers])
+  const [may, mayNot, strange, still] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()]
+  const heard = await listen(listener, [its, forbidden, strangers])
   const overheard = stranger && (await listen(stranger, ['#']))
-  await say(bridge, forbidden, mayNot)
+  await say(listener, its, may)
+  const isKnown = await until(() => heard.has(may))
+  await say(speaker, forbidden, mayNot)
   if (stranger) await say(stranger, strangers, strange)
-  await say(bridge, its, may)
-  const allowed = await until(() => heard.has(may))
   await sleep(QUIET_MS)
+  await say(listener, its, still)
+  const allowed = isKnown && (await until(() => heard.has(still)))
   return {
     acl: { allowed, forbidden: heard.has(mayNot) },
     reach: { hears: overheard && allowed ? overheard.has(may) : undefined, isHeard: stranger && heard.has(strange) },
@@ -113,17 +122,15 @@ export const lookAtBroker = async (at: BrokerAt, account: BridgeAccount | undefi
   const [cert, key] = [read(at.cert), read(at.key)]
   const login = account?.username === undefined ? {} : { username: account.username, password: account.password ?? '' }
   const known = account && (account.username !== undefined || cert !== undefined) ? account : undefined
-  const bridge =
-    known &&
+  const asBridge = (clientId: string) =>
     // A true password is for a broker that shows who it is.
-    (await come(url, {
-      ...anybody,
-      rejectUnauthorized: true,
-      ...login,
-      ...(cert && key && { cert, key }),
-      clientId: `lintel-${known.id}-doctor`,
-    }))
-  const tried = bridge?.client && known ? await tryRules(bridge.client, known.id, nobody.client) : undefined
+    come(url, { ...anybody, rejectUnauthorized: true, ...login, ...(cert && key && { cert, key }), clientId })
+  const bridge = known && (await asBridge(`lintel-${known.id}-doctor`))
+  const speaker = known && bridge?.client && (await asBridge(`lintel-${known.id}-doctor-says`))
+  const tried =
+    known && bridge?.client && speaker?.client
+      ? await tryRules(known.id, { listener: bridge.client, speaker: speaker.client, stranger: nobody.client })
+      : undefined
   const plainly = isSecure(url) ? await come(`mqtt://${hostname}:${at.plainPort}`, { clientId: stranger() }) : undefined
   const lines = [
     broker.reached(bridge?.came),
@@ -138,6 +145,6 @@ export const lookAtBroker = async (at: BrokerAt, account: BridgeAccount | undefi
     broker.acl(tried?.acl ?? { allowed: false }),
     broker.plain(plainly?.came, at.plainPort),
   ]
-  for (const one of [nobody, bridge, plainly, ...wrongly]) if (one) await leave(one)
+  for (const one of [nobody, bridge, speaker, plainly, ...wrongly]) if (one) await leave(one)
   return lines
 }
