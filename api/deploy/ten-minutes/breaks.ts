@@ -36,7 +36,7 @@ export const BREAKS: readonly Break[] = [
     expect: 'admin-password',
     env: { ADMIN_PASSWORD: 'correct horse battery staple' },
   },
-  { name: 'PUBLIC_URL is in the clear', expect: 'public-url', env: { PUBLIC_URL: '' } },
+  { name: 'PUBLIC_URL is not set', expect: 'public-url', env: { PUBLIC_URL: '' } },
   { name: 'TRUSTED_PROXIES is not set', expect: 'trusted-proxies', api: { TRUSTED_PROXIES: '' } },
   { name: 'TRUSTED_PROXIES is not set, and so HSTS is not said', expect: 'hsts', api: { TRUSTED_PROXIES: '' } },
   { name: 'rate limits are off', expect: 'rate-limit', api: { RATE_LIMIT_PER_MINUTE: '0' } },

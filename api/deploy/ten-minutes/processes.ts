@@ -26,6 +26,9 @@ export type Processes = {
   stop(): Promise<void>
 }
 
+/** How long ago that was, for a column of them. `since` as `performance.now()` gives it. */
+export const seconds = (since: number): string => `${((performance.now() - since) / 1_000).toFixed(1).padStart(6)} s`
+
 /** How long something may take to end when asked to, before it is ended. Milliseconds. */
 const PATIENCE_MS = 10_000
 
