@@ -133,7 +133,15 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
     const backups = await startBackups(platform, config)
     const jobs = setInterval(() => void daily(platform), DAY_MS)
     void daily(platform)
-    const looks = setInterval(() => void look(platform), LOOK_MS)
+    // One at a time: where the database or a receiver is slow, looks would pile up.
+    let isLooking = false
+    const looks = setInterval(() => {
+      if (isLooking) return
+      isLooking = true
+      void look(platform).finally(() => {
+        isLooking = false
+      })
+    }, LOOK_MS)
     log('info', 'started', { version: manifest.version })
     return {
       url,

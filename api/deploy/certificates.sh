@@ -1,6 +1,7 @@
 #!/bin/sh
 # A certificate authority of your own and, signed by it, certificates for Postgres and the broker: for machines that no public
-# authority knows. What is there already stays as it is, so run it again to add a name's certificate that is missing.
+# authority knows. What is there already stays as it is for as long as it is good for a month and more: so run it once a month, and again
+# to add a name's certificate that is missing. A certificate is good for 825 days.
 #   api/deploy/certificates.sh DIR NAME=HOST[,HOST...] ...
 # writes DIR/ca.pem (give it to bridges and readers), DIR/ca.key (keep it elsewhere), and DIR/NAME.pem with DIR/NAME.key.
 set -eu
@@ -18,7 +19,8 @@ if [ ! -e "$dir/ca.pem" ]; then
 fi
 for pair in "$@"; do
   name=${pair%%=*}
-  [ ! -e "$dir/$name.pem" ] || continue
+  # What ends within a month is made anew; then Postgres and the broker have to read it again.
+  ! openssl x509 -checkend 2592000 -noout -in "$dir/$name.pem" >/dev/null 2>&1 || continue
   names=$(echo "${pair#*=}" | tr ',' '\n' | sed -E 's/^([0-9.]+|.*:.*)$/IP:\1/; t; s/^/DNS:/' | paste -sd,)
   key "$dir/$name.key"
   printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature\n' "$names" >"$dir/$name.ext"

@@ -43,7 +43,13 @@ type Came = { came: broker.Came; client?: MqttClient }
 
 /** Comes once, and does not come again. A broker that hangs up without a word has refused. */
 const come = async (url: string, options: IClientOptions): Promise<Came> => {
-  const patience = { connectTimeout: PATIENCE_MS, reconnectPeriod: 0, clean: true, protocolVersion: 4 } as const
+  const patience = {
+    connectTimeout: PATIENCE_MS,
+    reconnectPeriod: 0,
+    queueQoSZero: false,
+    clean: true,
+    protocolVersion: 4,
+  } as const
   try {
     const client = await connectAsync(withoutLogin(url), { ...options, ...patience, resubscribe: false }, false)
     client.on('error', () => {})

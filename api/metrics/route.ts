@@ -16,6 +16,9 @@ const collectorOnly = createMiddleware<AppEnv>(async (c, next) => {
   await next()
 })
 
+/** A database that says nothing for so long is as good as away; whoever collects waits 10 s. */
+const tooLate = () => new Promise<string>((resolve) => setTimeout(resolve, 3_000, DATABASE_AWAY))
+
 /**
  * What the database knows is told by every runtime, what a process counted only where there is one that lasts: on Workers the
  * platform's own figures stand for that.
@@ -33,7 +36,7 @@ export const metrics = new Hono<AppEnv>().get(
   async (c) => {
     const ofProcess = await c.env.metrics.text()
     // A database that is away is what somebody wants to see here, not a reason to see nothing.
-    const ofSite = await siteText(c.env.db, c.env.now()).catch(() => DATABASE_AWAY)
+    const ofSite = await Promise.race([siteText(c.env.db, c.env.now()).catch(() => DATABASE_AWAY), tooLate()])
     return c.text(`${ofProcess}\n${ofSite}`, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
   },
 )

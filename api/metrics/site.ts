@@ -82,12 +82,23 @@ const FRESH_MS = 5_000
 
 const kept = new WeakMap<Db, { text: string; at: number }>()
 
-/** Readers, doors, bridges, connections, deliveries and upkeep in the text format of Prometheus; up to five seconds old. */
+const reading = new WeakMap<Db, Promise<string>>()
+
+const readAnew = async (db: Db, now: Date): Promise<string> => {
+  const text = write([{ what: 'database_up', label: null, state: null, value: 1 }, ...(await read(db, now))])
+  kept.set(db, { text, at: now.getTime() })
+  return text
+}
+
+/**
+ * Readers, doors, bridges, connections, deliveries and upkeep in the text format of Prometheus; up to five seconds old. However
+ * many ask, one question is under way.
+ */
 export const siteText = async (db: Db, now: Date): Promise<string> => {
   const known = kept.get(db)
   const age = now.getTime() - (known?.at ?? 0)
   if (known && age >= 0 && age < FRESH_MS) return known.text
-  const text = write([{ what: 'database_up', label: null, state: null, value: 1 }, ...(await read(db, now))])
-  kept.set(db, { text, at: now.getTime() })
-  return text
+  const asked = reading.get(db) ?? readAnew(db, now).finally(() => reading.delete(db))
+  reading.set(db, asked)
+  return asked
 }

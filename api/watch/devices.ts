@@ -1,4 +1,4 @@
-import { and, inArray } from 'drizzle-orm'
+import { and, inArray, sql } from 'drizzle-orm'
 import type { AlertKind } from '../contract/alerts.ts'
 import type { DeviceEventKind } from '../contract/device-events.ts'
 import { deviceEvents } from '../db/schema.ts'
@@ -32,4 +32,24 @@ export const findDeviceAlerts = async (db: Db, numbers: readonly number[]): Prom
     .from(deviceEvents)
     .where(and(inArray(deviceEvents.number, [...numbers]), inArray(kind, KINDS)))
   return deviceAlerts(rows)
+}
+
+/**
+ * Who is away and of whose being away nobody was told, since they had been away a moment before that: then they count once
+ * the time of quiet is over.
+ */
+export const findStillAway = async (db: Db, at: Date): Promise<Finding[]> => {
+  const untold = (kind: AlertKind, since: string) => sql`not exists (
+    select from alerts a where a.kind = ${kind} and a.about = id::text and a.since >= ${sql.raw(since)})`
+  const rows = await db.execute<{ kind: 'bridge_offline' | 'reader_offline'; id: string }>(sql`
+    select 'bridge_offline' as kind, id from bridges where away and ${untold('bridge_offline', 'last_seen_at')}
+    union all
+    select 'reader_offline', id from reader_states join readers on id = reader_id
+    where not online and enabled and ${untold('reader_offline', 'online_since')}`)
+  return rows.map(({ kind, id }) => ({
+    kind,
+    about: id,
+    since: at,
+    detail: kind === 'bridge_offline' ? { bridgeId: id } : { readerId: id },
+  }))
 }

@@ -4,7 +4,7 @@ import type { Tx } from '../audit/audited.ts'
 import { upkeep } from '../db/schema.ts'
 import type { Db, Platform } from '../platform.ts'
 import { failed } from '../upkeep.ts'
-import { findDeviceAlerts } from './devices.ts'
+import { findDeviceAlerts, findStillAway } from './devices.ts'
 import { findFailedSignIns } from './failed-sign-ins.ts'
 import { findFarReaders } from './far-readers.ts'
 import type { Finding } from './finding.ts'
@@ -65,6 +65,7 @@ const lookOnce = async ({ db, now, log, metrics }: World): Promise<boolean> => {
     ...(news.events.length > 0 ? await findUnknownCards(db, news.events) : []),
     ...(news.events.length > 0 ? await findFarReaders(db, news.events) : []),
     ...(news.deviceEvents.length > 0 ? await findDeviceAlerts(db, news.deviceEvents) : []),
+    ...(await findStillAway(db, at)),
     ...late.filter((one) => !before.told.includes(nameOf(one))),
   ]
   if (findings.length === 0) {

@@ -48,6 +48,12 @@ export const sender =
         signal: AbortSignal.timeout(PATIENCE_MS),
       })
       asked.on('error', failed)
+      // Who wants to speak another protocol (101) is no answer, nor is who hangs up: neither may be waited for.
+      asked.on('upgrade', (_, socket) => {
+        socket.destroy()
+        failed(Object.assign(new Error('another protocol'), { code: 'UPGRADE' }))
+      })
+      asked.on('close', () => failed(Object.assign(new Error('no answer'), { code: 'ECONNRESET' })))
       asked.on('response', (answer) => {
         done({ status: answer.statusCode ?? 0 })
         asked.destroy()

@@ -4,7 +4,7 @@ import { SetupError } from '../../contract/environment.ts'
 import { cachingOff, hyperdriveId, isSignedIn, secretsSet, uncommitted } from './before-deploy.ts'
 
 // `npm run deploy`: puts the Worker of wrangler.toml into service, when nothing is missing; else says what is, and nothing is
-// changed. Of DATABASE_URL, where it is set, it looks whether the database is up to date. Arguments are wrangler's: `--env …`.
+// changed. Of DATABASE_URL, where it is set, it looks whether the database is up to date. Arguments are wrangler's, but not --env: bindings of an environment are its own.
 // Exits with 0 when it was deployed, and with 1 when it was not.
 
 const given = process.argv.slice(2)
@@ -38,6 +38,10 @@ const databaseIsBehind = async (url: string): Promise<string | undefined> => {
 
 /** A sentence for each thing that is missing. What is asked of Cloudflare is asked only of somebody signed in. */
 const missing = async (): Promise<string[]> => {
+  if (given.some((one) => /^(-e|--env)(=|$)/.test(one)))
+    return [
+      'What is missing can be told of the Worker at the top of wrangler.toml alone, not of an environment: leave --env out.',
+    ]
   const toml = readFileSync('wrangler.toml', 'utf8')
   const id = hyperdriveId(toml)
   const git = spawnSync('git', ['status', '--porcelain'], { encoding: 'utf8' })
