@@ -6,13 +6,34 @@ const live = { testTimeout: 30_000, hookTimeout: 120_000, isolate: false, setupF
 
 /** Processes, commands and brokers, which no Worker runs. */
 const commands = [
-  'api/{drain,versions}.live.test.ts',
+  'api/drain.live.test.ts',
   'api/audit/verify-main.live.test.ts',
-  'api/backup/*.live.test.ts',
   'api/broker/devices.live.test.ts',
-  'api/db/{card-keys,migrate}.live.test.ts',
+  'api/db/card-keys.live.test.ts',
   'api/doctor/doctor.live.test.ts',
 ]
+
+/**
+ * What takes a real Postgres to be seen: two versions beside each other, locks, roles; and pg_dump, whose like for the embedded
+ * database bridge/restore.live.test.ts goes through.
+ */
+const onPostgres = [
+  'api/versions.live.test.ts',
+  'api/backup/backup.live.test.ts',
+  'api/db/{migrate,owner}.live.test.ts',
+]
+
+/** What asks nothing of the database that PGlite, which is Postgres, does not answer: who may do what, and in which words. */
+const onceIsEnough = [
+  'api/{fuzz,hardening,matrix}.live.test.ts',
+  'api/audit/verify-main.live.test.ts',
+  'api/broker/broker.live.test.ts',
+  'api/doctor/*.live.test.ts',
+  'api/login/{attacks,factor,proof,required-factor,reset}.live.test.ts',
+  'api/manage/invitation.live.test.ts',
+]
+
+const isReal = process.env['TEST_DATABASE_URL'] !== undefined
 
 /**
  * Where several connections meet, in locks, transactions and counts: PGlite has one, so of a Worker only a real Postgres can
@@ -47,18 +68,34 @@ export default defineConfig({
           setupFiles,
         },
       },
-      { test: { name: 'node', include: ['api/**/*.live.test.ts'], provide: { runtime: 'node' }, ...live } },
+      {
+        test: {
+          name: 'node',
+          include: ['api/**/*.live.test.ts'],
+          exclude: isReal ? onceIsEnough : onPostgres,
+          provide: { runtime: 'node' },
+          ...live,
+        },
+      },
       {
         test: {
           name: 'workerd',
-          include: process.env['TEST_DATABASE_URL'] ? whereConnectionsMeet : ['api/**/*.live.test.ts'],
-          exclude: commands,
+          include: isReal ? whereConnectionsMeet : ['api/**/*.live.test.ts'],
+          exclude: [...commands, ...onPostgres],
           provide: { runtime: 'workerd' },
           ...live,
         },
       },
       // By itself, after all others: its tests mostly wait, and what they wait for are processes that want the machine.
-      { test: { name: 'bridge', include: ['bridge/**/*.live.test.ts'], ...live, sequence: { groupOrder: 1 } } },
+      {
+        test: {
+          name: 'bridge',
+          include: ['bridge/**/*.live.test.ts'],
+          ...live,
+          maxWorkers: 4,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 })

@@ -114,7 +114,7 @@ export const BREAKS: readonly Break[] = [
     name: 'an audit row is edited by who may switch triggers off',
     expect: 'audit-chain',
     sql: "set session_replication_role = replica; update audit set action = action || '.x' where number = 2",
-    mend: "set session_replication_role = replica; update audit set action = left(action, -2) where number = 2",
+    mend: 'set session_replication_role = replica; update audit set action = left(action, -2) where number = 2',
   },
   {
     name: 'retention has not run',
