@@ -15,11 +15,14 @@ export const removeBefore = async (
   const began = performance.now()
   let rows = 0
   let longest = 0
+  let since = new Date(0).toISOString()
   for (let gone = batch; gone === batch && rows < most; ) {
     const started = performance.now()
-    const [row] = await sql<{ n: number }[]>`select remove_events(${before.toISOString()}, ${batch}) as n`
+    const [row] = await sql<{ removed: number; reached: Date | null }[]>`
+      select removed, reached from remove_events(${since}, ${before.toISOString()}, ${batch})`
     longest = Math.max(longest, performance.now() - started)
-    gone = row?.n ?? 0
+    gone = row?.removed ?? 0
+    since = row?.reached ? new Date(row.reached).toISOString() : since
     rows += gone
     await pause(breathMs)
   }
