@@ -86,14 +86,13 @@ export default defineConfig({
           ...live,
         },
       },
-      // By itself, after all others: its tests mostly wait, and what they wait for are processes that want the machine.
       {
         test: {
           name: 'bridge',
           include: ['bridge/**/*.live.test.ts'],
           ...live,
-          maxWorkers: 4,
-          sequence: { groupOrder: 1 },
+          // On embedded services by itself, after all others: its tests mostly wait, and what they wait for wants the machine.
+          ...(!isReal && { maxWorkers: 4, sequence: { groupOrder: 1 } }),
         },
       },
     ],

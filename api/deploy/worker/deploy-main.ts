@@ -10,7 +10,7 @@ import { cachingOff, hyperdriveId, isSignedIn, secretsSet, uncommitted } from '.
 const given = process.argv.slice(2)
 
 const wrangler = (...args: string[]) => {
-  const { status, stdout, stderr, error } = spawnSync('wrangler', [...args, ...given], { encoding: 'utf8' })
+  const { status, stdout, stderr, error } = spawnSync('wrangler', args, { encoding: 'utf8' })
   if (error) throw new SetupError('wrangler cannot be run. Install what Lintel needs: npm install')
   return { code: status, out: stdout, err: stderr }
 }

@@ -87,8 +87,17 @@ test('everything that is missing is said at once', async () => {
 })
 
 test('where nothing is missing it is deployed, with what wrangler is told besides', async () => {
-  const { code, asked, said } = await deploy({}, '--env', 'staging')
-  expect({ code, last: asked.at(-1) }).toEqual({ code: 0, last: 'deploy --env staging' })
-  expect(asked).toContain(`hyperdrive get ${ID} --env staging`)
+  const { code, asked, said } = await deploy({}, '--minify')
+  expect({ code, last: asked.at(-1) }).toEqual({ code: 0, last: 'deploy --minify' })
+  expect(asked).toContain(`hyperdrive get ${ID}`)
   expect(said).toContain('DATABASE_URL is not set')
 })
+
+test.each([['--env', 'staging'], ['--env=staging'], ['-e', 'staging']])(
+  'an environment (%s) is refused: what is missing there was not looked at',
+  async (...args) => {
+    const { code, asked, said } = await deploy({}, ...args)
+    expect({ code, asked }).toEqual({ code: 1, asked: [] })
+    expect(said).toContain('leave --env out')
+  },
+)
