@@ -210,13 +210,15 @@ test.concurrent.each(rows.map((row) => [row.profile, row] as const))('%s', async
 
 test('a door is held open by its schedule, and a tap at it is its person’s and ends nothing', async () => {
   const held = ['cmnd/held/PulseTime1', 'cmnd/held/POWER1']
-  await eventually(() => expect(payloads(...held)).toEqual(['0', 'ON']))
+  // It may be said again, some seconds after it was said, and is then the same.
+  const isHeld = () => expect(payloads(...held).join(' ')).toMatch(/^0 ON( 0 ON)*$/)
+  await eventually(isHeld)
   await tap('held')
   await eventually(async () => {
     expect(payloads('held/answer')).toEqual(['1'])
     expect(await record('held')).toMatchObject([{ reason: 'granted', personId: expect.any(String) }])
   })
-  expect(payloads(...held)).toEqual(['0', 'ON'])
+  isHeld()
 })
 
 test('a reader that waits for an answer gets it; one that only tells leaves its own relay alone', async () => {
