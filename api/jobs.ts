@@ -1,5 +1,6 @@
 import { and, inArray, lt, sql } from 'drizzle-orm'
 import { lookForBridges } from './access/bridges-away.ts'
+import { messageOf } from './cause.ts'
 import { attempts, commands, mailTokens, sessions } from './db/schema.ts'
 import { noteKey } from './key-age.ts'
 import type { Platform } from './platform.ts'
@@ -51,7 +52,6 @@ export const tidy = async ({ db, now, log }: Pick<Platform, 'db' | 'now' | 'log'
       log('info', 'daily', { expiredSessions: gone.length })
     })
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    log('error', 'daily_failed', { error: cause instanceof Error ? cause.message : 'unknown' })
+    log('error', 'daily_failed', { error: messageOf(error) })
   }
 }

@@ -1,4 +1,5 @@
 import { base64url } from 'jose'
+import { messageOf } from './cause.ts'
 import { deriveKey } from './keys.ts'
 import type { Platform } from './platform.ts'
 import { done, lastOf } from './upkeep.ts'
@@ -15,7 +16,6 @@ export const noteKey = async ({ config, db, now, log }: Pick<Platform, 'config' 
     const since = detail?.['fingerprint'] === mark ? detail['since'] : now().toISOString()
     await done(db, 'keys', now(), { fingerprint: mark, since })
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    log('error', 'key_unnoted', { error: cause instanceof Error ? cause.message : 'unknown' })
+    log('error', 'key_unnoted', { error: messageOf(error) })
   }
 }

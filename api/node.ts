@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import manifest from '../package.json' with { type: 'json' }
 import { LOOK_MS } from './access/bridges-away.ts'
 import { app } from './app.ts'
+import { errorCode } from './cause.ts'
 import { cameFrom } from './client-address.ts'
 import type { Config } from './config.ts'
 import { CALLS } from './contract/envelope.ts'
@@ -170,8 +171,7 @@ export const startApi = async (config: NodeConfig): Promise<Api> => {
 
 const requireMigrated = async ({ db }: Platform): Promise<void> => {
   const migrated = await isMigrated(db).catch((error: unknown) => {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer'
+    const why = errorCode(error, 'no answer')
     throw new SetupError(`The database cannot be reached (${why}). Check that it runs and that DATABASE_URL is right.`)
   })
   if (!migrated) throw new SetupError('The database is behind this version. Bring it up to date with: npm run migrate')

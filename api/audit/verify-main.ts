@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import * as v from 'valibot'
+import { messageOf } from '../cause.ts'
 import { environment, SetupError } from '../contract/environment.ts'
 import { openDatabase } from '../db/open.ts'
 import { rootKeys } from '../keys.ts'
@@ -59,8 +60,7 @@ try {
   console.log(json ? JSON.stringify({ ok: verdict.found === 0, ...verdict }) : sentences(verdict).join('\n'))
   process.exit(verdict.found === 0 ? 0 : 1)
 } catch (error) {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(error, String(error))
   console.error(error instanceof SetupError ? error.message : `The audit log could not be read: ${why}`)
   process.exit(1)
 }

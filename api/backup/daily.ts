@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { and, eq } from 'drizzle-orm'
+import { messageOf } from '../cause.ts'
 import { upkeep } from '../db/schema.ts'
 import type { NodeConfig } from '../node-config.ts'
 import type { Db, Platform } from '../platform.ts'
@@ -85,8 +86,7 @@ export const backUpDaily = (
   const tick = () => {
     look().catch((error: unknown) => {
       child = undefined
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-      log('error', 'backup_failed', { error: cause instanceof Error ? cause.message : 'unknown' })
+      log('error', 'backup_failed', { error: messageOf(error) })
     })
   }
   const timer = setInterval(tick, LOOK_MS)

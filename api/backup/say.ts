@@ -1,3 +1,4 @@
+import { errorCode, messageOf } from '../cause.ts'
 import { SetupError } from '../contract/environment.ts'
 import { DamagedBackup } from './file.ts'
 
@@ -13,12 +14,11 @@ export const outcomeOf = (error: unknown): Outcome => {
 
 export const sentenceOf = (error: unknown): string => {
   if (error instanceof SetupError || error instanceof DamagedBackup) return error.message
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  const code = errorCode(error, '')
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
     return `There is no room for it (${code}). Nothing was kept of what was begun.`
   }
-  return `It could not be done: ${cause instanceof Error ? cause.message : String(cause)}${code === '' ? '' : ` (${code})`}.`
+  return `It could not be done: ${messageOf(error, String(error))}${code === '' ? '' : ` (${code})`}.`
 }
 
 const PATIENCE_MS = 10_000

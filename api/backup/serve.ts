@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import * as v from 'valibot'
+import { messageOf } from '../cause.ts'
 import { SetupError } from '../contract/environment.ts'
 import { TASKS } from '../db/schema.ts'
 import { socketFolder } from '../embedded/postgres.ts'
@@ -60,8 +61,7 @@ export const serveCopies = async ({ db, log }: Served, dataDir: string): Promise
         socket.write(`${JSON.stringify(await answer(line, copies))}\n`)
       }
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-      const why = cause instanceof Error ? cause.message : 'unknown'
+      const why = messageOf(error)
       log('error', 'copy_failed', { error: why })
       socket.end(`${JSON.stringify({ error: why })}\n`)
     } finally {

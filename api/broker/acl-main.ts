@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '../cause.ts'
 import { environment, SetupError } from '../contract/environment.ts'
 import { openDatabase } from '../db/open.ts'
 import { database } from '../platform.ts'
@@ -74,8 +75,7 @@ try {
   console.log((await write(folder)).join('\n'))
   process.exit(0)
 } catch (error) {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(error, String(error))
   console.error(error instanceof SetupError ? error.message : `The files could not be written: ${why}`)
   process.exit(1)
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../cause.ts'
 import { environment, SetupError } from '../contract/environment.ts'
 import { migrate } from './migrate.ts'
 
@@ -9,11 +10,10 @@ try {
   await migrate({ url })
   console.log('The database is up to date.')
 } catch (error) {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   console.error(
     error instanceof SetupError
       ? error.message
-      : `The database could not be brought up to date: ${cause instanceof Error ? cause.message : cause}`,
+      : `The database could not be brought up to date: ${messageOf(error, String(error))}`,
   )
   process.exit(1)
 }

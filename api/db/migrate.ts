@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { migrate as migrateWith } from 'drizzle-orm/postgres-js/migrator'
 import type { Sql } from 'postgres'
+import { errorCode } from '../cause.ts'
 import { SetupError } from '../contract/environment.ts'
 import { database } from '../platform.ts'
 import { writeMissingKeys } from './card-keys.ts'
@@ -54,8 +55,7 @@ const untilItFits = async (work: () => Promise<void>, { tries, pauseMs, say }: P
     try {
       return await work()
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-      if (!(cause instanceof Error && 'code' in cause && IN_THE_WAY.includes(String(cause.code)))) throw error
+      if (!IN_THE_WAY.includes(errorCode(error, ''))) throw error
       const who = await inTheWay(sql)
       if (tried === tries) {
         throw new SetupError(

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import journal from '../../drizzle/meta/_journal.json' with { type: 'json' }
+import { errorCode } from '../cause.ts'
 import type { Db, Platform } from '../platform.ts'
 
 const newest = Math.max(...journal.entries.map((entry) => entry.when))
@@ -49,8 +50,7 @@ const lookAt = (db: Db, log: Looking['log']): Promise<State> => {
     isMigrated(db)
       .then((migrated): State => (migrated ? 'ready' : 'behind'))
       .catch((error: unknown): State => {
-        const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-        log('warn', 'not_ready', { code: cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer' })
+        log('warn', 'not_ready', { code: errorCode(error, 'no answer') })
         return 'away'
       })
       .finally(() => looks.delete(db))

@@ -2,6 +2,7 @@ import { request as overHttp } from 'node:http'
 import { request as overHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { connect, type PeerCertificate } from 'node:tls'
+import { causeOf } from '../cause.ts'
 
 // How the doctor asks: as a stranger would, one connection for each question, and nothing secret in any.
 
@@ -24,7 +25,7 @@ type How = { method?: string; headers?: Record<string, string>; body?: string; v
 
 /** A word for what went wrong on the way: ECONNREFUSED, CERT_HAS_EXPIRED … */
 export const codeOf = (error: unknown): string => {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const cause = causeOf(error)
   if (!(cause instanceof Error)) return 'unknown'
   return 'code' in cause && cause.code !== undefined ? String(cause.code) : cause.name
 }

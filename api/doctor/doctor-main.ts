@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { messageOf } from '../cause.ts'
 import { environment, SetupError } from '../contract/environment.ts'
 import { examine, type Options } from './doctor.ts'
 import type { Line } from './line.ts'
@@ -48,8 +49,7 @@ try {
   console.log(json ? JSON.stringify({ ok: isOk, lines }) : [...lines.map(sentence), '', summary(lines)].join('\n'))
   process.exit(isOk ? 0 : 1)
 } catch (error) {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(error, String(error))
   console.error(error instanceof SetupError ? error.message : `The doctor could not look: ${why}`)
   process.exit(2)
 }

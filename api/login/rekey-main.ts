@@ -1,3 +1,4 @@
+import { messageOf } from '../cause.ts'
 import { environment, SetupError } from '../contract/environment.ts'
 import { openDatabase } from '../db/open.ts'
 import { database } from '../platform.ts'
@@ -16,8 +17,7 @@ try {
     await close()
   }
 } catch (error) {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(error, String(error))
   console.error(error instanceof SetupError ? error.message : `Not all could be encrypted anew: ${why}`)
   process.exit(1)
 }

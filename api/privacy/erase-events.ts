@@ -1,4 +1,5 @@
 import { asc, eq, gt, sql } from 'drizzle-orm'
+import { messageOf } from '../cause.ts'
 import { erasures, people } from '../db/schema.ts'
 import type { Platform } from '../platform.ts'
 import { scansOf, scansOfNobody } from './scans.ts'
@@ -41,7 +42,6 @@ export const finishErasures = async (world: World): Promise<void> => {
     const ids = new Set([...(await unfinished), ...(await late)].map(({ id }) => id))
     for (const id of ids) if (!(await eraseEvents(world, id, until))) return
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    log('error', 'erasure_failed', { error: cause instanceof Error ? cause.message : 'unknown' })
+    log('error', 'erasure_failed', { error: messageOf(error) })
   }
 }

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { record, type Tx } from '../audit/audited.ts'
+import { messageOf } from '../cause.ts'
 import type { Platform } from '../platform.ts'
 import { done, failed } from '../upkeep.ts'
 import { CLASSES, type Class } from './classes.ts'
@@ -96,8 +97,7 @@ export const removeOld = async (world: World): Promise<void> => {
     while ((await finish(world, whole)) && now().getTime() < until) await breathe(0)
     log('info', 'retention', { whole })
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const why = cause instanceof Error ? cause.message : 'unknown'
+    const why = messageOf(error)
     log('error', 'retention_failed', { error: why })
     await failed(db, 'retention', now(), why).catch(() =>
       log('error', 'retention_failed', { error: 'not written down' }),

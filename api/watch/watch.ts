@@ -1,6 +1,7 @@
 import { eq, sql } from 'drizzle-orm'
 import * as v from 'valibot'
 import type { Tx } from '../audit/audited.ts'
+import { errorCode } from '../cause.ts'
 import { upkeep } from '../db/schema.ts'
 import type { Db, Platform } from '../platform.ts'
 import { failed } from '../upkeep.ts'
@@ -40,8 +41,7 @@ export const watch = async (world: World): Promise<void> => {
   try {
     for (let pass = 0; pass < MOST_PASSES && (await lookOnce(world)); pass += 1);
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+    const why = errorCode(error, 'unknown')
     log('warn', 'watch_failed', { error: why })
     await failed(db, 'watch', now(), why).catch(() => {})
   }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { errorCode } from '../../cause.ts'
 import { SetupError } from '../../contract/environment.ts'
 import { cachingOff, hyperdriveId, isSignedIn, secretsSet, uncommitted } from './before-deploy.ts'
 
@@ -28,8 +29,7 @@ const databaseIsBehind = async (url: string): Promise<string | undefined> => {
       ? undefined
       : 'The database of DATABASE_URL is behind this version: npm run migrate'
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer'
+    const why = errorCode(error, 'no answer')
     return `The database of DATABASE_URL cannot be reached (${why}), so nobody knows whether it is up to date.`
   } finally {
     await sql.end({ timeout: 1 })
