@@ -6,6 +6,7 @@ import { messageOf } from '../cause.ts'
 import { upkeep } from '../db/schema.ts'
 import type { NodeConfig } from '../node-config.ts'
 import type { Db, Platform } from '../platform.ts'
+import { lastOf } from '../upkeep.ts'
 import { removeOldBackups } from './keep.ts'
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
@@ -26,11 +27,6 @@ export const isDue = (now: Date, last: Times): boolean => {
   quiet.setHours(QUIET_HOUR, 0, 0, 0)
   if (quiet > now) quiet.setDate(quiet.getDate() - 1)
   return last.doneAt === null || last.doneAt < quiet
-}
-
-const lastOf = async (db: Db, task: 'backup' | 'backup-verified') => {
-  const [last] = await db.select().from(upkeep).where(eq(upkeep.task, task))
-  return last
 }
 
 /** Of several processes that look at the same moment one gets it: whoever writes the time of the try first. */

@@ -1,9 +1,7 @@
 import { Hono } from 'hono'
-import { createMiddleware } from 'hono/factory'
 import * as v from 'valibot'
-import { isBearer } from '../bearer.ts'
+import { bearerOnly } from '../bearer.ts'
 import { doc } from '../docs.ts'
-import { refuse } from '../errors.ts'
 import { rootKeys } from '../keys.ts'
 import type { AppEnv } from '../platform.ts'
 import { body, jsonOnly } from '../validate.ts'
@@ -17,13 +15,10 @@ import { type Account, may, mayBeCalled } from './rules.ts'
  * it is: it is denied.
  */
 
-/** Lets in the broker alone. Where there is no token nobody asks, and there is nothing at these addresses. */
-const brokerOnly = createMiddleware<AppEnv>(async (c, next) => {
-  const { BROKER_TOKEN } = c.env.config
-  if (BROKER_TOKEN === undefined) refuse(404, 'There is nothing at this address. /docs lists what there is.')
-  if (!(await isBearer(c.req.header('authorization'), String(BROKER_TOKEN))))
-    refuse(401, 'Only the broker may ask this: send BROKER_TOKEN as a Bearer token.')
-  await next()
+/** The broker alone. Where there is no token nobody asks, and there is nothing at these addresses. */
+const brokerOnly = bearerOnly(({ BROKER_TOKEN }) => BROKER_TOKEN, {
+  nobody: 'There is nothing at this address. /docs lists what there is.',
+  others: 'Only the broker may ask this: send BROKER_TOKEN as a Bearer token.',
 })
 
 /** EMQX writes what a client did not say as an empty text, as null, or leaves it out. */

@@ -11,9 +11,10 @@ import { bridges, readers } from '../db/schema.ts'
 import { startEmbeddedBroker } from '../embedded/broker.ts'
 import { type Doorkeeper, keepDoor } from '../embedded/doorkeeper.ts'
 import { type Db, database } from '../platform.ts'
-import { freePort, freshDatabase } from '../testing/database.ts'
+import { freshDatabase } from '../testing/database.ts'
 import { addDevices, DEVICES, OF_NOBODY, TOPICS } from '../testing/devices.ts'
 import { whenFileEnds } from '../testing/endings.ts'
+import { freePort } from '../testing/free-port.ts'
 import { passwordOf, usernameOf } from './accounts.ts'
 
 /*

@@ -46,9 +46,11 @@ export const migrate = async (where: Parameters<typeof connect>[0], how: Partial
   }
 }
 
+/** What shortens the record, or takes a person out of it: functions of the tables' owner, as least-privilege.sql names them too. */
+export const OWNERS_FUNCTIONS = ['remove_events', 'remove_device_events', 'remove_audit', 'erase_events', 'erase_audit']
+
 /** As the migration has it; but a database that was restored has functions that anybody may call, and is not migrated anew. */
-const keepToOwner = (sql: Sql) =>
-  sql`revoke all on function remove_events, remove_device_events, remove_audit, erase_events, erase_audit from public`
+const keepToOwner = (sql: Sql) => sql`revoke all on function ${sql(OWNERS_FUNCTIONS)} from public`
 
 const untilItFits = async (work: () => Promise<void>, { tries, pauseMs, say }: Patience, sql: Sql): Promise<void> => {
   for (let tried = 1; ; tried++) {

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import journal from '../../drizzle/meta/_journal.json' with { type: 'json' }
 import { errorCode } from '../cause.ts'
 import type { Db, Platform } from '../platform.ts'
+import { inTime, shared } from '../waiting.ts'
 
 const newest = Math.max(...journal.entries.map((entry) => entry.when))
 
@@ -33,35 +34,23 @@ const DRAINING = 'This process was told to end and takes no new work: ask anothe
  */
 export const whyNotReady = async ({ doorDb, draining, log }: Looking): Promise<string | undefined> => {
   if (draining.aborted) return DRAINING
-  const state = await inTime(lookAt(doorDb, log))
+  const state = await inTime<State>(lookAt(doorDb, log), PATIENCE_MS, 'away')
   return state === 'ready' ? undefined : state === 'behind' ? BEHIND : AWAY
 }
 type Looking = Pick<Platform, 'doorDb' | 'draining' | 'log'>
 
 type State = 'ready' | 'behind' | 'away'
 
-/** The look that is under way. On Workers each request has a database of its own, and so a look of its own. */
-const looks = new WeakMap<Db, Promise<State>>()
+/** On Workers each request has a database of its own, and so a look of its own. */
+const looks = shared<State>()
 
-/** However many ask at once, and however long it takes: one look at a time, on one connection. Never rejects. */
-const lookAt = (db: Db, log: Looking['log']): Promise<State> => {
-  const look =
-    looks.get(db) ??
+/** One look at a time, on one connection. Never rejects. */
+const lookAt = (db: Db, log: Looking['log']): Promise<State> =>
+  looks(db, () =>
     isMigrated(db)
       .then((migrated): State => (migrated ? 'ready' : 'behind'))
       .catch((error: unknown): State => {
         log('warn', 'not_ready', { code: errorCode(error, 'no answer') })
         return 'away'
-      })
-      .finally(() => looks.delete(db))
-  looks.set(db, look)
-  return look
-}
-
-const inTime = (look: Promise<State>): Promise<State> => {
-  let late: NodeJS.Timeout | undefined
-  const patience = new Promise<State>((resolve) => {
-    late = setTimeout(() => resolve('away'), PATIENCE_MS)
-  })
-  return Promise.race([look, patience]).finally(() => clearTimeout(late))
-}
+      }),
+  )

@@ -1,5 +1,6 @@
 import postgres, { type Sql } from 'postgres'
 import { isLocal } from '../db/is-local.ts'
+import { OWNERS_FUNCTIONS } from '../db/migrate.ts'
 import { isMigrated } from '../db/ready.ts'
 import { type Db, database as drizzleOver } from '../platform.ts'
 import { codeOf } from './ask.ts'
@@ -25,7 +26,7 @@ const lookAtRole = async (sql: Sql): Promise<database.RoleFound> => {
     where has_table_privilege(current_user, 'public.' || name, privilege) and (name <> 'events' or privilege <> 'update')`
   const functions = await sql<{ what: string }[]>`
     select p.proname || '()' as what from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'public' and p.proname in ('remove_events', 'remove_device_events', 'remove_audit', 'erase_events', 'erase_audit')
+    where n.nspname = 'public' and p.proname in ${sql(OWNERS_FUNCTIONS)}
       and not has_function_privilege(current_user, p.oid, 'execute')`
   const tables = await sql<{ what: string }[]>`
     select c.relname as what from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
-import { freePort } from '../testing/database.ts'
+import { freePort } from '../testing/free-port.ts'
 
 // `npm start` as a newcomer meets it: processes, a folder, and what they say.
 

@@ -2,6 +2,7 @@ import type { ISql } from 'postgres'
 import { AWAY_MS } from '../access/bridges-away.ts'
 import { DELIVERY_STATES, TASKS } from '../db/schema.ts'
 import type { Db } from '../platform.ts'
+import { shared } from '../waiting.ts'
 
 type Row = { what: keyof typeof GAUGES; label: string | null; state: string | null; value: number }
 
@@ -82,7 +83,7 @@ const FRESH_MS = 5_000
 
 const kept = new WeakMap<Db, { text: string; at: number }>()
 
-const reading = new WeakMap<Db, Promise<string>>()
+const reading = shared<string>()
 
 const readAnew = async (db: Db, now: Date): Promise<string> => {
   const text = write([{ what: 'database_up', label: null, state: null, value: 1 }, ...(await read(db, now))])
@@ -98,7 +99,5 @@ export const siteText = async (db: Db, now: Date): Promise<string> => {
   const known = kept.get(db)
   const age = now.getTime() - (known?.at ?? 0)
   if (known && age >= 0 && age < FRESH_MS) return known.text
-  const asked = reading.get(db) ?? readAnew(db, now).finally(() => reading.delete(db))
-  reading.set(db, asked)
-  return asked
+  return reading(db, () => readAnew(db, now))
 }

@@ -1,21 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { PGlite } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import postgres from 'postgres'
 import { inject } from 'vitest'
+import { freePort } from './free-port.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 
 export type TestDatabase = { url: string; close(): Promise<void> }
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 
 export const withDatabase = (server: string, name: string): string => {
   const url = new URL(server)

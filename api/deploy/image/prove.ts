@@ -5,13 +5,13 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePort } from '../free-port.ts'
+import { freePort } from '../../testing/free-port.ts'
 import { build, type Image, namesIn, pathsIn } from './build.ts'
 import { filesOf, type Outcome, outcomeOf, startIn } from './layers.ts'
 
 /*
  * Proves the Dockerfile where there is no Docker: runs its lines, each in an empty folder, and then what it makes, as its user,
- * with a root file system that nobody can write to. `.ci/run` runs it; it needs root, and nothing of this machine changes.
+ * with a root file system that nobody can write to. `npm run image:prove` runs it; it needs root, and nothing of this machine changes.
  */
 
 if (process.getuid?.() !== 0) {

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, copyFileSync, globSync, mkdirSync, readFileSync, 
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SetupError } from '../../contract/environment.ts'
-import { freePort } from '../free-port.ts'
+import { freePort } from '../../testing/free-port.ts'
 import type { Env } from './processes.ts'
 
 export const repository = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '')
